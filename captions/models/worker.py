@@ -1,0 +1,39 @@
+"""Worker: what a caption worker last said about itself."""
+
+from django.db import models
+
+
+class Worker(models.Model):
+    """One row per worker name, renewed by its heartbeat. Times are database time.
+
+    `defaults` are the generation defaults its model publishes; `notice` is the sentence that pages show about the model
+    (the demo model's warning), empty when there is nothing to say.
+    """
+
+    class State(models.TextChoices):
+        STARTING = "starting", "Loading its model"
+        READY = "ready", "Ready"
+        STOPPED = "stopped", "Stopped"
+
+    name = models.CharField(max_length=120, primary_key=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.STARTING)
+    model = models.CharField(max_length=200, blank=True)
+    revision = models.CharField(max_length=80, blank=True)
+    device = models.CharField(max_length=40, blank=True)
+    precision = models.CharField(max_length=10, blank=True)
+    is_demo = models.BooleanField(default=False)
+    notice = models.CharField(max_length=500, blank=True)
+    defaults = models.JSONField(default=dict, blank=True)
+    batch_size = models.PositiveSmallIntegerField(default=1)
+    seconds_per_image = models.FloatField(null=True, blank=True, help_text="Running mean over recent batches.")
+    captioned = models.PositiveBigIntegerField(default=0)
+    fenced = models.PositiveBigIntegerField(default=0, help_text="Late results dropped because the lease was lost.")
+    started_at = models.DateTimeField(auto_now_add=True)
+    seen_at = models.DateTimeField(db_index=True)
+    last_claim_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

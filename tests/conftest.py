@@ -1,0 +1,54 @@
+"""Fixtures that every area of the tests uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from tests.services import RedisServer, redis_server
+
+
+@pytest.fixture(autouse=True)
+def _let_rows_go(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Before tables are emptied, put every picture into the trash: the database keeps living pictures' words."""
+    empties = "transactional_db" in request.fixturenames
+    if empties:
+        request.getfixturevalue("transactional_db")
+    yield
+    if empties:
+        from captions.models import Image
+
+        Image.objects.update(deleted_at=timezone.now())
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """A person who owns pictures."""
+    return User.objects.create_user("olga", "olga@example.org", "correct-horse-battery")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Another person, who must not see the first one's things."""
+    return User.objects.create_user("stranger", "stranger@example.org", "correct-horse-battery")
+
+
+@pytest.fixture(scope="session")
+def _session_redis() -> Iterator[RedisServer]:
+    server = redis_server()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def broker(_session_redis: RedisServer, settings: object) -> RedisServer:
+    """A real, empty Redis-protocol server, named in the settings."""
+    if _session_redis.process is None:
+        _session_redis.start()
+    _session_redis.flush()
+    settings.REDIS_URL = _session_redis.url  # type: ignore[attr-defined]  # pytest-django's wrapper takes any name
+    settings.CELERY_BROKER_URL = _session_redis.url  # type: ignore[attr-defined]  # as above
+    return _session_redis

