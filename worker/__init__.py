@@ -1,0 +1,1 @@
+"""The engine room: Celery worker, captioning engine and the bundled demo model. Nothing of the product imports it."""

@@ -1,0 +1,63 @@
+"""`load`: a name in, a captioner out, and nothing but verified safetensors in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from worker.engine import blueprint as blueprints
+from worker.engine.catalogue import entry_of
+from worker.engine.contract import Captioner
+from worker.engine.pictures import preprocessing
+from worker.engine.store import Identity, resolve, verified
+from worker.engine.wording import words
+
+
+def load(
+    name: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    store: Path | None = None,
+    batch: int | None = None,
+) -> Captioner:
+    """Load the model called `name`: `demo`, a catalogue name, a hub id that is in the store, or a local folder.
+
+    `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16 or fp16; `store` the folder of fetched models; `batch`
+    how many pictures run at once. Never reaches for the network.
+
+    Raises ModelNotFound, ModelNotVerified, ModelUnsupported or DeviceUnavailable, each saying what to do.
+    """
+    folder = resolve(name, store=store, revision=revision)
+    identity = verified(folder)
+    return _loaded(folder, identity, device=device, precision=precision, batch=batch)
+
+
+def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None) -> Captioner:
+    plan = blueprints.read(folder)
+    prepare = preprocessing(blueprints.read_json(folder / "preprocessor_config.json"))
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ[name] = "1"  # before transformers is imported: it reads them once
+
+    from transformers.utils import logging
+
+    from worker.engine import vit_gpt2
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # its load report is ours to make: what is missing is an error, not a warning
+    at = vit_gpt2.pick_device(device)
+    chosen = vit_gpt2.pick_precision(precision, at)
+    entry = entry_of(identity.name)
+    return vit_gpt2.ViTGPT2(
+        model=vit_gpt2.build(plan, folder / "model.safetensors", device=at, precision=chosen),
+        blueprint=plan,
+        preprocessing=prepare,
+        words=words(folder),
+        name=identity.name,
+        revision=identity.revision,
+        precision=chosen,
+        is_demo=identity.is_demo,
+        defaults={**plan.defaults, **(entry.defaults if entry else {})},
+        batch=batch,
+    )

@@ -1,0 +1,278 @@
+"""The store of verified models: where a model's folder is, and whether its files are those that were checked.
+
+STORE/nlpconnect--vit-gpt2-image-captioning/<40 hex of the revision>/
+    manifest.json   source, revision, licence, when it came, sha256 and size of every file
+    model.safetensors  config.json  preprocessor_config.json  tokenizer.json …
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from worker.engine.blueprint import read_json
+from worker.engine.catalogue import BUNDLED, DEMO, HUB_ID, REVISION, entry_of
+from worker.engine.errors import ModelNotFound, ModelNotVerified, ModelUnsupported
+
+MANIFEST: Final = "manifest.json"
+WEIGHTS: Final = "model.safetensors"
+SETTINGS: Final = ("config.json", "generation_config.json", "preprocessor_config.json")
+TOKENIZER: Final = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
+KEPT: Final = (*SETTINGS, *TOKENIZER)
+REFUSED: Final = frozenset(
+    {
+        *(".bin", ".pt", ".pth", ".pt2", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill", ".npy", ".npz"),
+        *(".h5", ".keras", ".msgpack", ".onnx", ".gguf"),
+        *(".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh"),
+    }
+)
+REFUSED_NAMES: Final = frozenset({"adapter_config.json"})
+LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
+LARGEST_TOKENIZER: Final = 64 << 20  # bytes; GPT-2's has 1.4 million
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where captions of a model folder come from: the name and revision written into every caption."""
+
+    name: str
+    revision: str
+    is_demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was fetched. `files` maps each file's name to its sha256 (hex) and size (bytes); `published` the same for
+    files that were read once and not kept, such as pickled weights."""
+
+    source: str
+    revision: str
+    licence: str
+    fetched_at: str
+    files: dict[str, dict[str, Any]]
+    published: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One model in the store."""
+
+    folder: Path
+    manifest: Manifest
+
+
+def folder_of(store: Path, source: str, revision: str) -> Path:
+    """Say where the store keeps a revision of a hub id. Raises ModelNotFound for names that are no hub id."""
+    if not HUB_ID.fullmatch(source) or ".." in source or not REVISION.fullmatch(revision):
+        raise ModelNotFound(
+            f"{source}@{revision} names no model: write the hub id and the 40 characters of its revision."
+        )
+    return store / source.replace("/", "--") / revision
+
+
+def resolve(name: str, *, store: Path | None = None, revision: str | None = None) -> Path:
+    """Find the folder of `demo`, a catalogue name, a hub id (`owner/name` or `owner/name@revision`) or a local folder.
+
+    A hub id is looked up in the store, then in this machine's Hugging Face cache, from where it is taken into the store.
+    Never reaches for the network. Raises ModelNotFound with the command that would fetch the model.
+    """
+    if name == DEMO:
+        return BUNDLED
+    if name.startswith(("/", ".", "~")) or (entry_of(name) is None and not HUB_ID.fullmatch(name.partition("@")[0])):
+        return _local(name)
+    source, wanted = pinned(name, revision)
+    if wanted is None:
+        return _only_revision(name, source, store)
+    if store is not None:
+        folder = folder_of(store, source, wanted)
+        if (folder / MANIFEST).is_file():
+            return folder
+
+        from worker.engine.fetch import import_cached
+
+        if (imported := import_cached(source, wanted, store=store)) is not None:
+            return imported
+    if Path(name).is_dir():
+        return Path(name)
+    raise ModelNotFound(
+        f"{source} at revision {wanted} is not in the model store. Fetch it with: python manage.py models fetch {name}"
+    )
+
+
+def pinned(name: str, revision: str | None = None) -> tuple[str, str | None]:
+    """Split a catalogue name or hub id into hub id and revision; None where nothing pins it."""
+    source, _, written = name.partition("@")
+    entry = entry_of(source)
+    chosen = revision or written or (entry.revision if entry else None)
+    return (entry.source if entry else source), chosen
+
+
+def stored(store: Path) -> list[Stored]:
+    """List the models in the store, by name. What has no readable manifest is left out."""
+    found = []
+    for path in sorted(store.glob(f"*/*/{MANIFEST}")):
+        try:
+            found.append(Stored(path.parent, read_manifest(path.parent)))
+        except (ModelNotVerified, ModelUnsupported):
+            continue
+    return found
+
+
+def verified(folder: Path) -> Identity:
+    """Check a model folder and say what it is: nothing in it can run, and every byte is as its manifest says.
+
+    A folder without manifest (a checkpoint of one's own) is named by the hash of its weights.
+    Raises ModelNotVerified, or ModelUnsupported when it holds no model at all.
+    """
+    if not folder.is_dir():
+        raise ModelNotFound(f"There is no model folder {folder}.")
+    _refuse_unsafe(folder)
+    is_demo = folder.resolve() == BUNDLED.resolve()
+    if (folder / MANIFEST).is_file():
+        manifest = verify(folder)
+        return Identity(manifest.source, manifest.revision, is_demo or manifest.source == DEMO)
+    name = DEMO if is_demo else folder.resolve().name
+    return Identity(name, local_revision(folder), is_demo)
+
+
+def verify(folder: Path) -> Manifest:
+    """Hash every file of a model folder again and compare with its manifest. Raises ModelNotVerified."""
+    manifest = read_manifest(folder)
+    present = {path.name for path in folder.iterdir() if path.name in (*KEPT, WEIGHTS)}
+    if WEIGHTS not in manifest.files or present != manifest.files.keys():
+        raise _damaged(folder, "its files are not those in its manifest")
+    for name, known in manifest.files.items():
+        path = folder / name
+        if path.stat().st_size != known.get("size") or sha256(path) != known.get("sha256"):
+            raise _damaged(folder, f"{name} is not the file that was fetched")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a folder's manifest. Raises ModelNotVerified when it is not one."""
+    content = read_json(folder / MANIFEST)
+    try:
+        manifest = Manifest(**{name: content[name] for name in Manifest.__slots__})
+    except KeyError as error:
+        raise _damaged(folder, f"its manifest lacks {error}") from error
+    texts = (manifest.source, manifest.revision, manifest.licence, manifest.fetched_at)
+    entries = (manifest.files, manifest.published)
+    if not all(isinstance(text, str) for text in texts) or not all(map(_is_file_table, entries)):
+        raise _damaged(folder, "its manifest is malformed")
+    if manifest.files.keys() - {*KEPT, WEIGHTS}:
+        raise _damaged(folder, "its manifest names files that no model has")
+    return manifest
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    source: str,
+    licence: str,
+    revision: str | None = None,
+    published: dict[str, dict[str, Any]] | None = None,
+) -> Manifest:
+    """Hash a folder's files and write its manifest. Without `revision` the weights' hash names it, as for a local one."""
+    names = [name for name in (*KEPT, WEIGHTS) if (folder / name).is_file()]
+    files: dict[str, dict[str, Any]] = {
+        name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names
+    }
+    manifest = Manifest(
+        source=source,
+        revision=revision or local_revision(folder),
+        licence=licence,
+        fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=files,
+        published=published or {},
+    )
+    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+    return manifest
+
+
+def local_revision(folder: Path) -> str:
+    """Name a folder's weights by their hash, where no hub names them by a commit."""
+    return f"local:{sha256(folder / WEIGHTS)[:12]}"
+
+
+def sha256(path: Path) -> str:
+    """Give the sha256 of a file as 64 hex characters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _local(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"There is no model {name!r}. Give demo, vit-gpt2, a hub id such as owner/name, or the path of a folder."
+        )
+    return folder
+
+
+def _only_revision(name: str, source: str, store: Path | None) -> Path:
+    folders = [one.folder for one in stored(store) if one.manifest.source == source] if store else []
+    if len(folders) == 1:
+        return folders[0]
+    if Path(name).is_dir() and not folders:
+        return Path(name)
+    found = "is not in the model store" if not folders else "is in the model store in several revisions"
+    raise ModelNotFound(
+        f"{source} {found}. Name one revision, as in {source}@<40 characters>, and fetch it with: "
+        f"python manage.py models fetch {source}@<40 characters>"
+    )
+
+
+def _refuse_unsafe(folder: Path) -> None:
+    for path in _every_file(folder):
+        name = path.relative_to(folder)
+        if path.is_symlink():
+            raise ModelNotVerified(f"{name} in the model folder is a link. Copy the files themselves: cp -rL.")
+        if path.suffix.lower() in REFUSED or path.name in REFUSED_NAMES:
+            raise ModelNotVerified(
+                f"The model folder holds {name}, a kind of file that can carry code. Only safetensors are loaded: use a "
+                "folder without it, or fetch the model with: python manage.py models fetch"
+            )
+    if any(folder.glob("*.safetensors.index.json")):
+        raise ModelUnsupported(f"The weights are split into several files. Save them as one {WEIGHTS}.")
+    if not (folder / WEIGHTS).is_file():
+        raise ModelUnsupported(f"The model folder {folder} has no {WEIGHTS}.")
+    for part in TOKENIZER:
+        if (folder / part).is_file() and (folder / part).stat().st_size > LARGEST_TOKENIZER:
+            raise ModelNotVerified(f"{part} is larger than {LARGEST_TOKENIZER >> 20} MiB, so it is no tokenizer.")
+    _check_header(folder / WEIGHTS)
+
+
+def _every_file(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):  # links to folders are listed, never followed
+        yield from (Path(parent) / name for name in files)
+        yield from (path for path in (Path(parent) / name for name in folders) if path.is_symlink())
+
+
+def _check_header(weights: Path) -> None:
+    """Check that the header of a safetensors file fits its size; the library checks what is inside it while loading."""
+    size = weights.stat().st_size
+    with weights.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if length > min(LONGEST_HEADER, size - 8) or file.read(1) != b"{":
+            raise ModelNotVerified(f"{weights.name} is no safetensors file, or it is cut short.")
+
+
+def _is_file_table(entries: Any) -> bool:
+    return isinstance(entries, dict) and all(
+        isinstance(known, dict) and isinstance(known.get("sha256"), str) and type(known.get("size")) is int
+        for known in entries.values()
+    )
+
+
+def _damaged(folder: Path, what: str) -> ModelNotVerified:
+    return ModelNotVerified(
+        f"The model in {folder} is not loaded: {what}. Delete the folder and fetch the model again."
+    )
