@@ -118,8 +118,8 @@ def _refuse_other_kinds(config: Mapping[str, Any]) -> None:
     inner = [part.get("model_type") if isinstance(part, dict) else None for part in parts]
     if kinds != ["VisionEncoderDecoderModel"] or inner != ["vit", "gpt2"]:
         raise ModelUnsupported(
-            f"This model is a {kinds!r} of {inner!r}. This engine runs VisionEncoderDecoderModel with a ViT encoder and "
-            "a GPT-2 decoder, such as vit-gpt2."
+            f"This model is a {kinds!r} of {inner!r}. This engine runs VisionEncoderDecoderModel with a ViT encoder "
+            "and a GPT-2 decoder, such as vit-gpt2."
         )
     if config.get("quantization_config"):
         raise ModelUnsupported("This model is stored quantised. Choose one with plain 16 or 32 bit weights.")

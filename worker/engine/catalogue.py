@@ -19,9 +19,9 @@ REVISION: Final = re.compile(r"[0-9a-f]{40}")
 class Entry:
     """One model of the catalogue.
 
-    `source` is its id on the hub and `revision` a commit there, both empty for the bundled demo model. `weights` is the
-    published file that holds its weights; `size` how many bytes a download takes, about. `sha256` names files whose hash
-    is known beforehand; the others are checked against what the hub states for the pinned commit.
+    `source` is its id on the hub and `revision` a commit there, both empty for the bundled demo model. `weights` is
+    the published file that holds its weights; `size` how many bytes a download takes, about. `sha256` names files
+    whose hash is known beforehand; the others are checked against what the hub states for the pinned commit.
     """
 
     name: str

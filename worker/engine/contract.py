@@ -38,10 +38,10 @@ class Generation(Protocol):
 class Candidate:
     """One caption a model offers for one picture.
 
-    `text` is clean (one line, no control characters) and may be empty. `token_ids` are the generated tokens: without the
-    start token, with the end token when the model ended the sentence itself. `score` is the mean log-probability (nats,
-    at most 0) of those tokens under the model's untouched distribution, before penalties and temperature, so that
-    candidates made with different parameters can be compared.
+    `text` is clean (one line, no control characters) and may be empty. `token_ids` are the generated tokens: without
+    the start token, with the end token when the model ended the sentence itself. `score` is the mean log-probability
+    (nats, at most 0) of those tokens under the model's untouched distribution, before penalties and temperature, so
+    that candidates made with different parameters can be compared.
     """
 
     text: str
@@ -52,8 +52,8 @@ class Candidate:
 class Captioner(Protocol):
     """A loaded model.
 
-    `name` and `revision` say where a caption came from; `device` and `precision` how it is computed; `is_demo` that only
-    the bundled demo model answers; `defaults` are the generation parameters its publisher recommends.
+    `name` and `revision` say where a caption came from; `device` and `precision` how it is computed; `is_demo` that
+    only the bundled demo model answers; `defaults` are the generation parameters its publisher recommends.
     """
 
     @property
@@ -74,9 +74,9 @@ class Captioner(Protocol):
     ) -> list[list[Candidate]]:
         """Give `params.num_captions` candidates for each picture, best first.
 
-        `images` are RGB pictures of any sizes and any number; the engine makes its own batches. `seeds` gives each picture
-        its own seed in place of `params.seed` (None: by chance). The same picture, parameters and seed give the same
-        candidates alone and in any batch.
+        `images` are RGB pictures of any sizes and any number; the engine makes its own batches. `seeds` gives each
+        picture its own seed in place of `params.seed` (None: by chance). The same picture, parameters and seed give
+        the same candidates alone and in any batch.
 
         Raises ValueError for parameters that contradict each other, OutOfMemory when not even one picture fits, and
         DeviceLost when the process must be started again.

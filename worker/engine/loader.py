@@ -24,8 +24,8 @@ def load(
 ) -> Captioner:
     """Load the model called `name`: `demo`, a catalogue name, a hub id that is in the store, or a local folder.
 
-    `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16 or fp16; `store` the folder of fetched models; `batch`
-    how many pictures run at once. Never reaches for the network.
+    `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16 or fp16; `store` the folder of fetched models;
+    `batch` how many pictures run at once. Never reaches for the network.
 
     Raises ModelNotFound, ModelNotVerified, ModelUnsupported or DeviceUnavailable, each saying what to do.
     """

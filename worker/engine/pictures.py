@@ -18,7 +18,7 @@ LARGEST_SIDE: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a checkpoint's pictures are prepared. `size` is (height, width) in pixels, or None to leave pictures as they are."""
+    """How a checkpoint's pictures are prepared. `size` is (height, width) in pixels, None to leave them as they are."""
 
     size: tuple[int, int] | None
     resample: Image.Resampling

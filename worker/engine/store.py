@@ -80,8 +80,8 @@ def folder_of(store: Path, source: str, revision: str) -> Path:
 def resolve(name: str, *, store: Path | None = None, revision: str | None = None) -> Path:
     """Find the folder of `demo`, a catalogue name, a hub id (`owner/name` or `owner/name@revision`) or a local folder.
 
-    A hub id is looked up in the store, then in this machine's Hugging Face cache, from where it is taken into the store.
-    Never reaches for the network. Raises ModelNotFound with the command that would fetch the model.
+    A hub id is looked up in the store, then in this machine's Hugging Face cache, from where it is taken into the
+    store. Never reaches for the network. Raises ModelNotFound with the command that would fetch the model.
     """
     if name == DEMO:
         return BUNDLED
@@ -179,7 +179,7 @@ def write_manifest(
     revision: str | None = None,
     published: dict[str, dict[str, Any]] | None = None,
 ) -> Manifest:
-    """Hash a folder's files and write its manifest. Without `revision` the weights' hash names it, as for a local one."""
+    """Hash a folder's files and write its manifest. Without `revision` the hash of the weights names it."""
     names = [name for name in (*KEPT, WEIGHTS) if (folder / name).is_file()]
     files: dict[str, dict[str, Any]] = {
         name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names
@@ -236,8 +236,8 @@ def _refuse_unsafe(folder: Path) -> None:
             raise ModelNotVerified(f"{name} in the model folder is a link. Copy the files themselves: cp -rL.")
         if path.suffix.lower() in REFUSED or path.name in REFUSED_NAMES:
             raise ModelNotVerified(
-                f"The model folder holds {name}, a kind of file that can carry code. Only safetensors are loaded: use a "
-                "folder without it, or fetch the model with: python manage.py models fetch"
+                f"The model folder holds {name}, a kind of file that can carry code. Only safetensors are loaded: use "
+                "a folder without it, or fetch the model with: python manage.py models fetch"
             )
     if any(folder.glob("*.safetensors.index.json")):
         raise ModelUnsupported(f"The weights are split into several files. Save them as one {WEIGHTS}.")

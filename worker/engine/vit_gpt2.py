@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from transformers import (
     GenerationConfig,
     GPT2Config,
-    ViTConfig,
     VisionEncoderDecoderConfig,
     VisionEncoderDecoderModel,
+    ViTConfig,
 )
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -187,7 +187,7 @@ class ViTGPT2:
             return self._generate(hidden, options)
 
     def _scores(self, hidden: torch.Tensor, known: Sequence[tuple[int, ...]]) -> list[float]:
-        """Give the mean log-probability of N token rows, `hidden` (N,S,W) being their pictures, by one pass over them."""
+        """Give the mean log-probability of N token rows; `hidden` (N,S,W) are their pictures, encoded."""
         at_once = max(1, SCORED // max(map(len, known)))
         scores: list[float] = []
         for start in range(0, len(known), at_once):
