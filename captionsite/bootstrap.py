@@ -99,7 +99,7 @@ def make_environment() -> None:
     )
     if made.returncode:
         stop(
-            "This Python cannot make a virtual environment. Install its venv package (Debian: apt-get install python3-venv)."
+            "This Python cannot make a virtual environment. Install its package (Debian: apt-get install python3-venv)."
         )
 
 

@@ -120,7 +120,7 @@ def check_disk(folder: Path, least_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < least_bytes:
         raise CannotStart(
-            f"The disk of {folder} is full: {free // 1_000_000} MB are free and {least_bytes // 1_000_000} MB are needed. "
+            f"The disk of {folder} is full: {free // 1_000_000} MB are free, {least_bytes // 1_000_000} MB are needed. "
             "Free some, or choose another DATA_DIR."
         )
 
@@ -205,17 +205,13 @@ class Supervisor:
 
     def start_rest(self) -> None:
         """Start web server, worker and scheduler."""
-        python = sys.executable
-        self._add("web", [
-            python, "-m", "uvicorn", "captionsite.asgi:application", "--host", self.settings.HOST,
-            "--port", str(self.settings.PORT), "--lifespan", "off", "--no-access-log", "--log-level", "warning",
-            "--timeout-graceful-shutdown", "5",
-        ])  # fmt: skip
-        self._add("worker", [python, "-m", "worker"])
-        self._add("scheduler", [
-            python, "-m", "celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo", "--queues", "default",
-            "--loglevel", "warning", "--without-gossip", "--without-mingle",
-        ])  # fmt: skip
+        server = ["uvicorn", "captionsite.asgi:application", "--lifespan", "off", "--timeout-graceful-shutdown", "5"]
+        where = ["--host", self.settings.HOST, "--port", str(self.settings.PORT)]
+        self._add("web", [sys.executable, "-m", *server, *where, "--no-access-log", "--log-level", "warning"])
+        self._add("worker", [sys.executable, "-m", "worker"])
+        timetable = ["celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo", "--queues", "default"]
+        quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
+        self._add("scheduler", [sys.executable, "-m", *timetable, *quiet])
 
     def _add(self, name: str, command: list[str]) -> None:
         child = Child(name, command, self.environment)
@@ -284,9 +280,13 @@ class Supervisor:
         for group in (others, self.children):
             for child in group:
                 child.signal(signal.SIGTERM)
-            if not wait_for(lambda group=group: not any(child.runs for child in group), STOP_SECONDS):
+            if not wait_for(_all_ended(group), STOP_SECONDS):
                 self.kill()
         shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+def _all_ended(group: list[Child]) -> Callable[[], bool]:
+    return lambda: not any(child.runs for child in group)
 
 
 def run(settings: ModuleType) -> int:
@@ -314,14 +314,15 @@ def welcome(desk: Supervisor, began: float) -> None:
     from captions.first_start import first_start
 
     password = first_start(examples=EXAMPLES)
+    if password:  # at once: whatever happens next, it is never shown again
+        say(
+            f"\nThe first account is “owner”, its password {password}\nIt is shown only now. Change it when you are in.\n"
+        )
     wait_for(lambda: desk.stopping.is_set() or desk.web_answers(), 60)
     if desk.stopping.is_set():
         return
     say("")
     say(f"Caption Desk is at {desk.address} (started in {time.monotonic() - began:.1f} s)")
-    if password:
-        say(f"Log in as “owner” with the password {password}")
-        say("This password is shown only now. Change it on the account page.")
     say(f"Pictures and data: {desk.settings.DATA_DIR}")
     say("Press Ctrl-C to stop.")
     say("")
