@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]  # tqdm ships no types
 
 from worker.engine.catalogue import BUNDLED, CATALOGUE, DEMO
 from worker.engine.errors import EngineError

@@ -18,9 +18,8 @@ from typing import Any, Final
 from worker.engine.errors import ModelNotVerified
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-CAUSAL_MASKS: Final = re.compile(
-    r"\.(attn|crossattention)\.(bias|masked_bias)$"
-)  # old GPT-2 files store them as weights
+# Old GPT-2 files store the causal mask as if it were a weight.
+CAUSAL_MASKS: Final = re.compile(r"\.(attn|crossattention)\.(bias|masked_bias)$")
 REFUSED: Final = 3  # exit status: the file holds something else than weights
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from worker.engine import blueprint, hub
 from worker.engine.catalogue import DEMO, REVISION, entry_of
@@ -35,8 +35,8 @@ Obtain = Callable[[Published, Path], None]
 def fetch(name: str, *, store: Path, revision: str | None = None, progress: Progress | None = None) -> Path:
     """Download a catalogue name or hub id at one revision (40 hex characters) into the store; give its folder.
 
-    An interrupted download goes on where it stopped. `progress` hears of every piece. One process downloads, others that
-    want the same model wait for it. A model that is there already is only checked.
+    An interrupted download goes on where it stopped. `progress` hears of every piece. One process downloads, others
+    that want the same model wait for it. A model that is there already is only checked.
 
     Raises ModelNotFound, DownloadFailed, ModelNotVerified or ModelUnsupported; then nothing enters the store.
     """
@@ -160,7 +160,8 @@ def _check_space(work: Path, wants: list[Published], started: Path) -> None:
     free = shutil.disk_usage(work).free
     if free < need:
         raise DownloadFailed(
-            f"The disk of {work} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are needed. Make room and start again."
+            f"The disk of {work} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are needed. "
+            "Make room and start again."
         )
 
 
@@ -190,5 +191,8 @@ def _alone(store: Path, source: str, revision: str) -> Iterator[None]:
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{folder.parent.name}--{revision}.lock", timeout=-1):
             yield
-    except (PermissionError, Timeout) as error:
-        raise EngineError(f"The model store {store} cannot be written: {error}") from error
+    except OSError as error:
+        raise EngineError(
+            f"The model store {store} cannot be written ({error.strerror or error}). "
+            "Make room or give the permission, and start again: what has come is kept."
+        ) from error

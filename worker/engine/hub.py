@@ -7,6 +7,7 @@ fetched here, resuming where the last attempt stopped. Endpoint and token are th
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -29,7 +30,7 @@ Progress = Callable[[int], None]  # is told how many more bytes have come; negat
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One file of a commit as the hub states it: large files by their sha256, small ones by git's sha1 of the content."""
+    """One file of a commit as the hub states it: large ones by their sha256, small ones by git's sha1."""
 
     name: str
     size: int
@@ -84,7 +85,8 @@ def listing(source: str, revision: str, *, timeout: httpx2.Timeout = TIMEOUT) ->
 def download(source: str, revision: str, file: Published, target: Path, *, progress: Progress) -> None:
     """Fetch one file to `target`, going on where an earlier attempt stopped, and check that it is what was announced.
 
-    Raises DownloadFailed: the line broke (what came is kept for the next attempt), or the content is wrong (thrown away).
+    Raises DownloadFailed: the line broke (what came is kept for the next attempt), or the content is another one
+    (thrown away).
     """
     if target.is_file() and target.stat().st_size > file.size:
         target.unlink()
@@ -139,14 +141,13 @@ def _continue(source: str, revision: str, file: Published, target: Path, have: i
             for piece in response.iter_bytes(PIECE):
                 size += len(piece)
                 if size > file.size:
+                    target.unlink()
                     raise DownloadFailed(f"The hub sends more of {file.name} than it announced. Nothing is kept of it.")
                 out.write(piece)
                 progress(len(piece))
 
 
 def _published(body: bytes, source: str, revision: str) -> dict[str, Published]:
-    import json
-
     try:
         content = json.loads(body)
         if content["sha"] != revision:
@@ -167,8 +168,8 @@ def _file(sibling: Mapping[str, Any]) -> Published:
 def _raise_for(response: httpx2.Response, source: str, revision: str) -> None:
     if response.status_code in {401, 403, 404}:
         raise ModelNotFound(
-            f"The hub offers no {source} at revision {revision}, or not without a token. Check both; for a model behind a "
-            "licence, accept it on the hub and set HF_TOKEN."
+            f"The hub offers no {source} at revision {revision}, or not without a token. Check both; for a model "
+            "behind a licence, accept it on the hub and set HF_TOKEN."
         )
     if response.status_code not in {200, 206}:
         raise httpx2.HTTPStatusError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from worker.engine import blueprint as blueprints
@@ -37,8 +36,7 @@ def load(
 def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None) -> Captioner:
     plan = blueprints.read(folder)
     prepare = preprocessing(blueprints.read_json(folder / "preprocessor_config.json"))
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
-        os.environ[name] = "1"  # before transformers is imported: it reads them once
+    _shut_the_hub()
 
     from transformers.utils import logging
 
@@ -61,3 +59,15 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
         defaults={**plan.defaults, **(entry.defaults if entry else {})},
         batch=batch,
     )
+
+
+def _shut_the_hub() -> None:
+    """Switch huggingface_hub off for the life of this process: loading never needs it.
+
+    Its constants are set, not the environment: that was read when it was imported, and a child process that fetches a
+    model must be able to tell what the operator wished from what this process did.
+    """
+    from huggingface_hub import constants
+
+    constants.HF_HUB_OFFLINE = True
+    constants.HF_HUB_DISABLE_TELEMETRY = True

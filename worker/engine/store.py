@@ -231,14 +231,17 @@ def _only_revision(name: str, source: str, store: Path | None) -> Path:
 
 def _refuse_unsafe(folder: Path) -> None:
     for path in _every_file(folder):
-        name = path.relative_to(folder)
+        shown = path.relative_to(folder)
         if path.is_symlink():
-            raise ModelNotVerified(f"{name} in the model folder is a link. Copy the files themselves: cp -rL.")
+            raise ModelNotVerified(f"{shown} in the model folder is a link. Copy the files themselves: cp -rL.")
         if path.suffix.lower() in REFUSED or path.name in REFUSED_NAMES:
             raise ModelNotVerified(
-                f"The model folder holds {name}, a kind of file that can carry code. Only safetensors are loaded: use "
+                f"The model folder holds {shown}, a kind of file that can carry code. Only safetensors are loaded: use "
                 "a folder without it, or fetch the model with: python manage.py models fetch"
             )
+    for name in (*SETTINGS, "tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).is_file():
+            read_json(folder / name)  # refuses hints that ask to run code, also in files that are not used further
     if any(folder.glob("*.safetensors.index.json")):
         raise ModelUnsupported(f"The weights are split into several files. Save them as one {WEIGHTS}.")
     if not (folder / WEIGHTS).is_file():
