@@ -109,9 +109,10 @@ _public = urlsplit(PUBLIC_URL)
 if PUBLIC_URL and (_public.scheme not in {"http", "https"} or not _public.hostname or _public.path):
     _refuse("PUBLIC_URL", "must be an address such as https://captions.example.org, without a path.")
 IS_HTTPS = _public.scheme == "https"
-ALLOWED_HOSTS = _words(
-    "ALLOWED_HOSTS", [_public.hostname] if _public.hostname else ["localhost", "127.0.0.1", "[::1]", HOST]
-)
+ALLOWED_HOSTS = [
+    *_words("ALLOWED_HOSTS", [_public.hostname] if _public.hostname else [HOST]),
+    *("localhost", "127.0.0.1", "[::1]"),  # health checks inside a container ask by these
+]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 # --- Storage of rows -----------------------------------------------------------------------------------------------

@@ -316,7 +316,8 @@ def welcome(desk: Supervisor, began: float) -> None:
     password = first_start(examples=EXAMPLES)
     if password:  # at once: whatever happens next, it is never shown again
         say(
-            f"\nThe first account is “owner”, its password {password}\nIt is shown only now. Change it when you are in.\n"
+            f"\nThe first account is “owner”, its password {password}\n"
+            "It is shown only now. Change it when you are in.\n"
         )
     wait_for(lambda: desk.stopping.is_set() or desk.web_answers(), 60)
     if desk.stopping.is_set():

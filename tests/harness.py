@@ -1,4 +1,4 @@
-"""A whole desk as real processes: web server, caption workers, scheduler, broker and database, for tests of the story."""
+"""A whole desk as real processes, for tests of the story: web server, workers, scheduler, broker and database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 60, every: float = 0.1, what: str = "") -> Any:
-    """Wait until `condition` gives something true and return it. Raises TimeoutError that says `what` was waited for."""
+    """Wait until `condition` gives something true; give it. Raises TimeoutError saying `what` was waited for."""
     end = time.monotonic() + seconds
     while True:
         value = condition()

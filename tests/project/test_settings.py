@@ -1,0 +1,71 @@
+"""The environment decides, and a value that cannot be read stops the start by name."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = (ROOT / "captionsite/settings.py").read_text()
+# The first argument of every environment reader in the settings file.
+READ = set(re.findall(r'_(?:text|flag|whole|number|choice|words)\(\s*"([A-Z_]+)"', SETTINGS))
+DOCUMENTED = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
+
+
+def read_settings(tmp_path: Path, expression: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    program = f"from captionsite import settings as s; print({expression or '1'})"
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, capture_output=True,
+        env={"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path), **environment},
+    )  # fmt: skip
+
+
+def test_it_documents_every_variable_and_no_other():
+    assert READ == DOCUMENTED
+
+
+def test_it_starts_with_an_empty_environment(tmp_path):
+    copy = tmp_path / "captionsite"
+    copy.mkdir()
+    (copy / "settings.py").write_text(SETTINGS)
+    done = subprocess.run(
+        [sys.executable, "-c", "from captionsite import settings as s; print(s.DATA_DIR, s.IS_SQLITE, s.DEBUG)"],
+        cwd=tmp_path, env={}, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [str(tmp_path / "data"), "True", "False"], done.stderr
+
+
+def test_it_makes_one_secret_key_for_its_owner_only_and_keeps_it(tmp_path):
+    first, second = (read_settings(tmp_path, "s.SECRET_KEY").stdout.strip() for _ in range(2))
+    assert len(first) >= 50
+    assert first == second
+    assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"), ("PORT", "70000"), ("ALLOW_SIGNUP", "perhaps"), ("CAPTION_PRECISION", "fp12"),
+        ("LEASE_SECONDS", "nan"), ("LEASE_SECONDS", "-1"), ("DATABASE_URL", "mysql://x/y"), ("REDIS_URL", "amqp://x"),
+        ("SECRET_KEY", "short"), ("PUBLIC_URL", "captions.example.org"), ("LOG_LEVEL", "loud"), ("MAX_FRAMES", "1e3"),
+        ("DATA_DIR", "/proc/nowhere"),
+    ],
+)  # fmt: skip
+def test_it_refuses_to_start_and_names_the_variable(tmp_path, name, value):
+    done = read_settings(tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert f"ImproperlyConfigured: {name}" in done.stderr
+
+
+def test_it_needs_a_told_secret_key_with_a_database_server(tmp_path):
+    done = read_settings(tmp_path, DATABASE_URL="postgres://a:b@c:5432/d")
+    assert "ImproperlyConfigured: SECRET_KEY must be set" in done.stderr
+
+
+def test_it_spells_a_unix_socket_for_celery(tmp_path):
+    done = read_settings(tmp_path, "s.CELERY_BROKER_URL", REDIS_URL="unix:///tmp/a b/x.sock?db=2")
+    assert done.stdout.strip() == "redis+socket:///tmp/a b/x.sock?virtual_host=2"
