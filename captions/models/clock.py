@@ -6,14 +6,13 @@ own `Now()` gives whole seconds on SQLite, which is too coarse for leases and fo
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func
 from django.utils.dateparse import parse_datetime
-from django.utils.timezone import make_aware
 
 
 class DatabaseTime(Func):
@@ -55,4 +54,4 @@ def database_now() -> datetime:
         return value
     parsed = parse_datetime(value)
     assert parsed is not None, value
-    return make_aware(parsed)
+    return parsed.replace(tzinfo=UTC)

@@ -19,6 +19,9 @@ class CaptionJob(models.Model):
     `attempt` is the fencing token: every claim, cancel and release adds one, and a write-back must name the number it
     was given. `lease_until` is database time. `params` holds what a person chose; the model's defaults fill the rest.
     Every write of a state is in `captions.jobs`.
+
+    `turn` makes the queue fair: an owner's next job takes one turn after their last, and nobody starts before the turn
+    being served, so that a backlog of thousands delays another owner's single picture by one place.
     """
 
     class State(models.TextChoices):
@@ -43,6 +46,7 @@ class CaptionJob(models.Model):
     params = models.JSONField(default=dict, blank=True)
     params_digest = models.CharField(max_length=64)
     batch_key = models.CharField(max_length=16)
+    turn = models.PositiveBigIntegerField(default=0, help_text="Place in the fair order of its lane; low goes first.")
     attempt = models.PositiveBigIntegerField(default=0)
     failures = models.PositiveSmallIntegerField(default=0, help_text="Transient failures so far; caps the retries.")
     crashes = models.PositiveSmallIntegerField(default=0, help_text="Workers that died while they held this job alone.")
@@ -75,8 +79,11 @@ class CaptionJob(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["lane", "created_at", "id"], name="job_queue", condition=Q(state="queued")),
-            models.Index(fields=["owner", "created_at", "id"], name="job_queue_by_owner", condition=Q(state="queued")),
+            models.Index(fields=["lane", "turn", "id"], name="job_queue", condition=Q(state="queued")),
+            models.Index(fields=["owner", "lane", "turn"], name="job_queue_by_owner", condition=Q(state="queued")),
+            models.Index(
+                fields=["batch_key", "lane", "turn", "id"], name="job_queue_by_key", condition=Q(state="queued")
+            ),
             models.Index(fields=["lease_until"], name="job_leases", condition=Q(state="running")),
             models.Index(fields=["image", "-created_at", "-id"], name="job_of_image"),
             models.Index(fields=["owner", "-created_at", "-id"], name="job_of_owner"),
