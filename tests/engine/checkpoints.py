@@ -63,7 +63,7 @@ def published_checkpoint(folder: Path, modern: Path) -> Path:
     """Write the model of `modern` as the published repository holds it.
 
     Pickled weights with the old names, tied weights twice, causal masks among them; the preprocessor of the old kind;
-    GPT-2's tokenizer as vocab.json and merges.txt; no generation_config.json; old transformers' settings in config.json.
+    GPT-2's tokenizer as vocab.json and merges.txt; no generation_config.json; old settings in config.json.
     """
     folder.mkdir(parents=True)
     config = json.loads((modern / "config.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from worker.engine.wording import Words
 
 DTYPES: Final[Mapping[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS: Final = ("auto", *DTYPES)
+DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
 BATCH: Final[Mapping[str, int]] = {"cpu": 8, "cuda": 32}  # pictures at once; above 8 a CPU gains nothing
 SCORED: Final = 256  # tokens scored at once: their logits take 4 bytes times the vocabulary, 51 MB for GPT-2's
 UNUSED: Final = ("encoder.pooler.",)  # weights that captioning never reads: a checkpoint may lack them
@@ -38,10 +40,10 @@ def pick_device(wanted: str) -> str:
     """Turn `auto` into what this machine has. Raises DeviceUnavailable for what it has not."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.partition(":")[0] not in BATCH:
+    if not DEVICES.fullmatch(wanted):
         raise DeviceUnavailable(f"There is no device {wanted!r}. Choose auto, cpu or cuda.")
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceUnavailable("No NVIDIA GPU answers on this machine. Choose cpu or auto.")
+    if wanted != "cpu" and int(wanted.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise DeviceUnavailable(f"No NVIDIA GPU answers as {wanted} on this machine. Choose cpu or auto.")
     return wanted
 
 
