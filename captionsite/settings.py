@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
@@ -255,6 +256,8 @@ INSTALLED_APPS = [
     "drf_standardized_errors",
     "django_structlog",
 ]
+if find_spec("worker"):  # absent from the web image; brings the commands that need a model
+    INSTALLED_APPS.append("worker")
 # Every entry is async-capable: a sync one would make each open event stream hold a thread.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

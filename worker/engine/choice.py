@@ -13,6 +13,8 @@ from worker.engine.errors import EngineError
 from worker.engine.fetch import Progress, fetch
 from worker.engine.store import resolve
 
+AUTO: Final = "auto"
+SELECTED: Final = "selected"  # the file in the store that holds a selected model's name
 REMEDY: Final = f"python manage.py models fetch {DEFAULT}"
 DEMO_WORDS: Final = (
     "A demo model that only knows coloured shapes is answering: on photographs its captions mean nothing. "
@@ -40,6 +42,8 @@ def choose(
     that cannot be had: the reason says what went wrong.
     """
     deadline = time.monotonic() + timeout_s * 0.9
+    if name := selected(store):
+        return _selected(name, store)
     entry = CATALOGUE[DEFAULT]
     try:
         return Choice(DEFAULT, resolve(DEFAULT, store=store), False, f"{entry.title}. It is in the model store.")
@@ -54,6 +58,37 @@ def choose(
     except (EngineError, OSError) as error:
         return _demo(f"The real model could not be fetched. {error}")
     return Choice(DEFAULT, folder, False, f"{entry.title}. It was fetched just now.")
+
+
+def select(name: str, *, store: Path) -> None:
+    """Keep `name` as what `auto` stands for in this store; the name `auto` forgets it. Raises ModelNotFound."""
+    file = store / SELECTED
+    if name == AUTO:
+        file.unlink(missing_ok=True)
+        return
+    resolve(name, store=store)
+    store.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text(f"{name}\n")
+    unfinished.replace(file)
+
+
+def selected(store: Path) -> str:
+    """Give the name that was selected for this store, "" when none was."""
+    try:
+        return (store / SELECTED).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _selected(name: str, store: Path) -> Choice:
+    try:
+        folder = resolve(name, store=store)
+    except EngineError as error:
+        return _demo(f"The selected model {name} is gone. {error}")
+    if name == DEMO:
+        return _demo("It was selected with: python manage.py models select demo")
+    return Choice(name, folder, False, f"{name} was selected for this store.")
 
 
 def _demo(why: str) -> Choice:
