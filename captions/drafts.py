@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One candidate. `score` is its mean token log-probability (natural logarithm, at most 0), `tokens` their number."""
+    """One candidate: `score` is its mean token log-probability (natural logarithm, at most 0) over `tokens` tokens."""
 
     text: str
     score: float | None = None

@@ -31,24 +31,21 @@ class DatabaseTime(Func):
     def __repr__(self) -> str:
         return f"DatabaseTime(after={self.after:g})"
 
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, tuple[str]]:
         """Give the text that Django itself stores for a time; texts of this shape sort by time."""
-        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)", [f"{self.after:+.3f} seconds"]
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s)", (f"{self.after:+.3f} seconds",)
 
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, list[Any]]:
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, tuple[float]]:
         """CLOCK_TIMESTAMP would be newer by the statement's own duration, but no index could be used with it."""
-        return "(STATEMENT_TIMESTAMP() + MAKE_INTERVAL(secs => %s))", [self.after]
+        return "(STATEMENT_TIMESTAMP() + MAKE_INTERVAL(secs => %s))", (self.after,)
 
 
 def database_now() -> datetime:
     """Ask the database for its time."""
-    sql, params = (
-        DatabaseTime().as_sqlite(None, connection)
-        if connection.vendor == "sqlite"
-        else DatabaseTime().as_postgresql(None, connection)
-    )
+    time = DatabaseTime()
+    sql, params = (time.as_sqlite if connection.vendor == "sqlite" else time.as_postgresql)(None, connection)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {sql}", params)  # noqa: S608  # our own two constants
+        cursor.execute(f"SELECT {sql}", params)
         (value,) = cursor.fetchone()
     if isinstance(value, datetime):
         return value

@@ -1,0 +1,468 @@
+"""Every write of a caption job's state.
+
+Each function is one transaction that changes the job, adds a JobEvent, settles the image's summary and, once committed,
+tells the pages. The database row is the truth; rings and events are hints that may be lost, doubled or late.
+
+Exactly one result: a claim hands out a lease with a number, `attempt`. Whoever writes back names that number in the
+UPDATE's condition and looks at the count of changed rows. Nought means that the lease was lost in the meantime, to a
+sweep, a cancel or another worker, and then nothing at all is written.
+
+Order of locks, the same in all services: account, image, then job. Claims and sweeps find jobs before they know the
+images; they never wait for a row (SKIP LOCKED), so they cannot be part of a circle.
+
+Crashes: a worker that dies reports nothing; its leases expire or its supervisor reports it. Which picture of the batch
+killed it is unknown, so all are marked `isolate` and claimed alone from then on. Only a death that hits a job alone is
+counted, and the second one ends the job as `poison_image`. So one such picture costs three processes at most and its
+neighbours nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Min, QuerySet
+from django.db.models.functions import Coalesce
+
+from captions import doorbell, events, ledger
+from captions.drafts import Draft
+from captions.errors import FAILURES, DeskError
+from captions.models import Account, CaptionJob, Image, JobEvent
+from captions.models.clock import DatabaseTime, database_now
+from captions.params import GenerationParams, Value, batch_key, digest
+from captions.queueing import LaneCycle, choose, next_turn, waiting
+
+log = structlog.get_logger(__name__)
+
+State = CaptionJob.State
+Lane = CaptionJob.Lane
+
+POISON_CRASHES: Final = 2
+BACKOFF_SECONDS: Final = 5.0
+INFRA_DELAY_SECONDS: Final = 1.0  # a failure that comes back at once would else spin without pause
+SWEEP_AT_ONCE: Final = 100
+_SWEEP_LOCK: Final = 0x6361_7074  # PostgreSQL's advisory lock of the sweep; any constant of our own
+
+_cycle = LaneCycle()
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """The open job for what was asked, and whether this call made it."""
+
+    job: CaptionJob
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did: leases taken back, of these set aside as poison, and whether the bell was rung."""
+
+    expired: int = 0
+    poisoned: int = 0
+    rung: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Jobs that could be claimed now, and how long the oldest has waited, in seconds."""
+
+    waiting: int
+    oldest_seconds: float
+
+
+# --- Asked by people -----------------------------------------------------------------------------------------------
+
+
+def request(*, image: Image, chosen: Mapping[str, Value], model: str = "", lane: int = Lane.INTERACTIVE) -> Requested:
+    """Ask for captions of `image` with what a person chose (`params.parse`); an equal open request is answered instead.
+
+    The caller holds no lock on the image, or holds the owner's account lock too. Raises DeskError `not_found` when the
+    image is gone or in the trash, `queue_full` when its owner has as many jobs waiting as one person may.
+    """
+    with transaction.atomic():
+        _lock_account(image.owner_id)
+        if not _lock_image(image.pk, deleted_at__isnull=True):
+            raise DeskError("not_found")
+        existing = _open_twin(image.pk, model, digest(chosen))
+        if existing is not None:
+            return Requested(existing, created=False)
+        _check_room(image.owner_id)
+        try:
+            with transaction.atomic():
+                job = _insert(image, chosen, model, lane)
+        except IntegrityError:
+            # The image's lock was not ours alone after all: the database's own rule, one open job, decides.
+            existing = _open_twin(image.pk, model, digest(chosen))
+            if existing is None:
+                raise
+            return Requested(existing, created=False)
+        _record(job, before="", after=State.QUEUED)
+        _settle([job])
+        doorbell.ring_on_commit()
+    return Requested(job, created=True)
+
+
+def cancel(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
+    """End an open job without captions; what a worker still hands in for it is dropped.
+
+    Raises DeskError `job_not_open` when it has ended, `not_found` when it is gone.
+    """
+    with transaction.atomic():
+        held = _hold(job.pk)
+        if held is None:
+            raise DeskError("not_found")
+        if not held.is_open:
+            raise DeskError("job_not_open")
+        _move(held, State.CANCELLED, note=_who("cancelled", by), attempt=held.attempt + 1, finished_at=DatabaseTime())
+    return CaptionJob.objects.select_related("image").get(pk=job.pk)
+
+
+def retry(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
+    """Put a failed or cancelled job back into the queue; when an equal one is open already, that one is given.
+
+    Raises DeskError `job_not_failed`, or `not_found` when the job is gone or its image is in the trash.
+    """
+    with transaction.atomic():
+        _lock_account(job.owner_id)
+        held = _hold(job.pk, deleted_at__isnull=True)
+        if held is None:
+            raise DeskError("not_found")
+        if held.state not in (State.FAILED, State.CANCELLED):
+            raise DeskError("job_not_failed")
+        twin = _open_twin(held.image_id, held.model, held.params_digest)
+        if twin is None:
+            _move(
+                held,
+                State.QUEUED,
+                note=_who("retried", by),
+                turn=next_turn(owner_id=held.owner_id, lane=held.lane),
+                failures=0,
+                # One more death sets a picture aside again that was set aside before.
+                crashes=min(held.crashes, POISON_CRASHES - 1),
+                available_at=None,
+                finished_at=None,
+                error_code="",
+                error_detail="",
+            )
+            doorbell.ring_on_commit()
+    return CaptionJob.objects.select_related("image").get(pk=job.pk if twin is None else twin.pk)
+
+
+# --- Asked by workers ----------------------------------------------------------------------------------------------
+
+
+def claim(*, limit: int, worker: str, models: Collection[str], lease_seconds: float) -> list[CaptionJob]:
+    """Lease up to `limit` waiting jobs of one batch key to `worker`; `models` are the names it answers for.
+
+    Each job comes with its image and the `attempt` that complete, fail and renew must name. A job marked `isolate`
+    comes alone, and only when the worker holds nothing else: an empty answer while it holds jobs may mean just that, so
+    ask again once it holds none. `worker` must be the name of one process, not of one machine.
+    """
+    if limit < 1 or not worker or lease_seconds <= 0:
+        raise ValueError(f"claim: limit {limit}, worker {worker!r}, lease of {lease_seconds} s")
+    if not waiting(models).exists():
+        return []  # SQLite has one writer: an idle worker must not take its place only to find nothing
+    with transaction.atomic():
+        chosen = choose(limit=limit, worker=worker, models=models, lanes=_cycle.lanes())
+        if not chosen:
+            return []
+        _lease(chosen, worker, lease_seconds)
+        _settle(chosen)
+    _cycle.served()
+    leased = CaptionJob.objects.select_related("image").in_bulk([job.pk for job in chosen])
+    return [leased[job.pk] for job in chosen if job.pk in leased]
+
+
+def renew(*, held: Mapping[UUID, int], worker: str, lease_seconds: float) -> set[UUID]:
+    """Prolong the leases of `held` (job → attempt) and give those that are still held; the others' results are void."""
+    kept: set[UUID] = set()
+    with transaction.atomic():
+        for job_id in sorted(held):  # the one order of locks for several jobs
+            mine = CaptionJob.objects.filter(pk=job_id, attempt=held[job_id], state=State.RUNNING, leased_by=worker)
+            if mine.update(lease_until=DatabaseTime(after=lease_seconds)):
+                kept.add(job_id)
+    return kept
+
+
+def complete(
+    *,
+    job_id: UUID,
+    attempt: int,
+    candidates: Sequence[Draft],
+    model: str,
+    revision: str,
+    params: GenerationParams,
+    seed: int | None,
+) -> bool:
+    """Keep a worker's candidates, best first, and end the job. False: the lease was lost and nothing was written.
+
+    `params` are all parameters that were in force. Raises ValueError without candidates: report `no_words` instead.
+    """
+    if not candidates:
+        raise ValueError(f"job {job_id} cannot end without a caption")
+    with transaction.atomic():
+        job = _hold_lease(job_id, attempt)
+        if job is None or not _move(
+            job, State.DONE, isolate=False, crashes=0, finished_at=DatabaseTime(), settles=False
+        ):
+            return False
+        ledger.add_generated(job=job, candidates=candidates, model=model, revision=revision, params=params, seed=seed)
+        _settle([job])
+    return True
+
+
+def fail(
+    *,
+    job_id: UUID,
+    attempt: int,
+    code: str,
+    detail: str = "",
+    worker_fault: Literal["input", "transient", "infra"],
+) -> bool:
+    """Report that a worker could not do a job. False: the lease was lost and nothing was written.
+
+    "input": the picture's fault, the job ends as failed. "transient": tried again after 5, 10, 20, … seconds, up to
+    JOB_RETRIES times, then failed. "infra": database, broker, memory or a shutdown; tried again and nothing counted.
+    `code` is one of `captions.errors`; `detail` is for operators.
+    """
+    if code not in FAILURES:
+        code, detail = "unknown", f"{code}: {detail}"
+    note = f"{code}: {detail}" if detail else code
+    with transaction.atomic():
+        job = _hold_lease(job_id, attempt)
+        if job is None:
+            return False
+        if worker_fault == "infra":
+            return _requeue(job, note, INFRA_DELAY_SECONDS)
+        if worker_fault == "transient" and job.failures < settings.JOB_RETRIES:
+            return _requeue(job, note, _backoff(job.failures), failures=job.failures + 1)
+        return _fail(job, code, detail, note)
+
+
+def release(*, held: Mapping[UUID, int], note: str) -> int:
+    """Give leases of `held` (job → attempt) back unused, as a worker that is told to stop does; gives how many."""
+    released = 0
+    for job_id in sorted(held):
+        with transaction.atomic():
+            job = _hold_lease(job_id, held[job_id])
+            if job is not None and _move(job, State.QUEUED, note=note, attempt=job.attempt + 1, started_at=None):
+                released += 1
+                doorbell.ring_on_commit()
+    return released
+
+
+# --- Asked by nobody: repair ---------------------------------------------------------------------------------------
+
+
+def sweep(*, ring: bool = True) -> Swept:
+    """Take back expired leases by the crash rules and ring for waiting jobs. Any number of sweeps may run at once."""
+    expired, poisoned = _crash(
+        CaptionJob.objects.filter(state=State.RUNNING, lease_until__lte=DatabaseTime()),
+        note="lease expired",
+        guard=_alone_in_sweeping,
+    )
+    rung = ring and _anything_waiting() and doorbell.ring()
+    return Swept(expired=expired, poisoned=poisoned, rung=rung)
+
+
+def report_crash(*, worker: str, note: str) -> Swept:
+    """Take back all leases of a dead worker at once; for its supervisor, before it starts another of the same name."""
+    expired, poisoned = _crash(CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker), note=note)
+    return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and doorbell.ring())
+
+
+def backlog(models: Collection[str]) -> Backlog:
+    """Count the jobs that a worker answering for `models` could claim now."""
+    jobs = waiting(models)
+    since = jobs.aggregate(since=Min(Coalesce("available_at", "created_at")))["since"]
+    seconds = 0.0 if since is None else max(0.0, (database_now() - since).total_seconds())
+    return Backlog(waiting=jobs.count(), oldest_seconds=seconds)
+
+
+# --- Inside --------------------------------------------------------------------------------------------------------
+
+
+def _lock_account(owner_id: int) -> None:
+    """Order one person's requests: turns and the count of waiting jobs are read and then written."""
+    locked = Account.objects.select_for_update(no_key=True).filter(pk=owner_id).values_list("pk")
+    if not list(locked):
+        Account.objects.get_or_create(user_id=owner_id)
+        list(locked.all())
+
+
+def _lock_image(image_id: UUID, **conditions: Any) -> bool:
+    locked = Image.objects.filter(pk=image_id, **conditions).select_for_update(no_key=True)
+    return bool(list(locked.values_list("pk")))
+
+
+def _hold(job_id: UUID, **image_conditions: Any) -> CaptionJob | None:
+    """Lock the job's image and then the job; None when either is gone."""
+    image_id = CaptionJob.objects.filter(pk=job_id).values_list("image_id", flat=True).first()
+    if image_id is None or not _lock_image(image_id, **image_conditions):
+        return None
+    return CaptionJob.objects.select_for_update(no_key=True).filter(pk=job_id).first()
+
+
+def _hold_lease(job_id: UUID, attempt: int) -> CaptionJob | None:
+    job = _hold(job_id)
+    if job is None or job.state != State.RUNNING or job.attempt != attempt:
+        log.info("fenced", job=str(job_id), attempt=attempt)
+        return None
+    return job
+
+
+def _open_twin(image_id: UUID, model: str, params_digest: str) -> CaptionJob | None:
+    return CaptionJob.objects.filter(
+        image_id=image_id, model=model, params_digest=params_digest, state__in=CaptionJob.OPEN
+    ).first()
+
+
+def _check_room(owner_id: int) -> None:
+    limit = settings.QUEUE_LIMIT_PER_OWNER
+    if CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED)[:limit].count() >= limit:
+        raise DeskError("queue_full")
+
+
+def _insert(image: Image, chosen: Mapping[str, Value], model: str, lane: int) -> CaptionJob:
+    return CaptionJob.objects.create(
+        image=image,
+        owner_id=image.owner_id,
+        lane=lane,
+        model=model,
+        params=dict(chosen),
+        params_digest=digest(chosen),
+        batch_key=batch_key(chosen, model=model),
+        turn=next_turn(owner_id=image.owner_id, lane=lane),
+    )
+
+
+def _lease(chosen: list[CaptionJob], worker: str, lease_seconds: float) -> None:
+    changed = CaptionJob.objects.filter(pk__in=[job.pk for job in chosen], state=State.QUEUED).update(
+        state=State.RUNNING,
+        attempt=F("attempt") + 1,
+        leased_by=worker,
+        lease_until=DatabaseTime(after=lease_seconds),
+        available_at=None,
+        started_at=DatabaseTime(),
+    )
+    if changed != len(chosen):  # never trust a read: roll back rather than hand out a job twice
+        raise RuntimeError(f"claimed {changed} of {len(chosen)} locked jobs")
+    for job in chosen:
+        _record(job, before=State.QUEUED, after=State.RUNNING, attempt=job.attempt + 1, worker=worker)
+
+
+def _move(job: CaptionJob, to: str, *, note: str = "", settles: bool = True, **changes: Any) -> bool:
+    """Change a locked job's state if it still is what was read, and write down that it did."""
+    guarded = CaptionJob.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
+    if guarded.update(state=to, leased_by="", lease_until=None, **changes) != 1:
+        return False
+    attempt = changes.get("attempt", job.attempt)
+    _record(job, before=job.state, after=to, attempt=attempt, worker=job.leased_by, note=note)
+    if settles:
+        _settle([job])
+    return True
+
+
+def _requeue(job: CaptionJob, note: str, seconds: float, **changes: Any) -> bool:
+    return _move(job, State.QUEUED, note=note, available_at=DatabaseTime(after=seconds), started_at=None, **changes)
+
+
+def _fail(job: CaptionJob, code: str, detail: str, note: str, **changes: Any) -> bool:
+    return _move(
+        job,
+        State.FAILED,
+        note=note,
+        error_code=code,
+        error_detail=detail[:500],
+        finished_at=DatabaseTime(),
+        **changes,
+    )
+
+
+def _backoff(failures: int) -> float:
+    """Seconds before another try after `failures` earlier ones: 5, 10, 20, … and up to a quarter more.
+
+    Without the jitter, jobs that failed together would come back together.
+    """
+    seconds = BACKOFF_SECONDS * 2.0 ** min(failures, 10)
+    return seconds * random.uniform(1.0, 1.25)  # noqa: S311  # spreads retries; nothing secret
+
+
+def _record(
+    job: CaptionJob, *, before: str, after: str, attempt: int | None = None, worker: str = "", note: str = ""
+) -> None:
+    JobEvent.objects.create(
+        job_id=job.pk,
+        before=before,
+        after=after,
+        attempt=job.attempt if attempt is None else attempt,
+        worker=worker,
+        note=note[:200],
+    )
+
+
+def _settle(jobs: Iterable[CaptionJob]) -> None:
+    """Bring the summaries of the jobs' images up to date, and tell the pages after the commit."""
+    owners = {job.image_id: job.owner_id for job in jobs}
+    for image_id in sorted(owners):
+        ledger.settle(image_id=image_id)
+    for image_id, state in Image.objects.filter(pk__in=owners).values_list("pk", "state"):
+        events.publish_on_commit(owner_id=owners[image_id], image_id=image_id, state=state)
+
+
+def _who(verb: str, by: User | None) -> str:
+    return f"{verb} by {by.get_username()}" if by else verb
+
+
+def _crash(overdue: QuerySet[CaptionJob], *, note: str, guard: Callable[[], bool] = lambda: True) -> tuple[int, int]:
+    """Apply the crash rules to `overdue` jobs, some at a time; gives how many, and how many of them were poison."""
+    expired = poisoned = 0
+    while overdue.all().exists():
+        with transaction.atomic():
+            taken = _take_back(overdue.all(), note) if guard() else []
+        expired += len(taken)
+        poisoned += taken.count(State.FAILED)
+        if len(taken) < SWEEP_AT_ONCE:
+            break
+    if expired:
+        log.warning("workers lost", jobs=expired, poisoned=poisoned, note=note)
+    return expired, poisoned
+
+
+def _take_back(overdue: QuerySet[CaptionJob], note: str) -> list[str]:
+    locked = list(overdue.order_by("id").select_for_update(skip_locked=True, no_key=True)[:SWEEP_AT_ONCE])
+    images = Image.objects.filter(pk__in={job.image_id for job in locked})
+    lockable = set(images.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+    return [_crashed(job, note) for job in locked if job.image_id in lockable]
+
+
+def _crashed(job: CaptionJob, note: str) -> str:
+    crashes = job.crashes + 1 if job.isolate else job.crashes
+    changes: dict[str, Any] = {"isolate": True, "crashes": crashes, "attempt": job.attempt + 1}
+    if crashes >= POISON_CRASHES:
+        _fail(job, "poison_image", note, note, **changes)
+        return State.FAILED
+    _move(job, State.QUEUED, note=note, started_at=None, **changes)
+    return State.QUEUED
+
+
+def _alone_in_sweeping() -> bool:
+    """On PostgreSQL, whether no other sweep runs now; SQLite's IMMEDIATE transactions come one after another anyway."""
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_SWEEP_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _anything_waiting() -> bool:
+    ready = CaptionJob.objects.filter(state=State.QUEUED)
+    return ready.filter(available_at__isnull=True).exists() or ready.filter(available_at__lte=DatabaseTime()).exists()

@@ -1,0 +1,114 @@
+"""Which job comes next: fair between owners, interactive before bulk, one batch key at a time. Reads and locks only.
+
+Fairness is that of start-time fair queueing (Goyal, Vin and Cheng, 1996) with every job costing one turn: a job's turn
+is one after its owner's last waiting job, but never before the turn being served. The lowest turn goes first. Whoever
+queues 50,000 pictures gets 50,000 turns in a row; whoever comes with one picture gets the turn being served now.
+The order stands in an index, so that a claim costs the same with ten waiting jobs and with a hundred thousand.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import Final
+
+from django.db.models import Max, Q, QuerySet
+
+from captions.models import CaptionJob, Image
+from captions.models.clock import DatabaseTime
+
+State = CaptionJob.State
+Lane = CaptionJob.Lane
+
+# One claim in so many asks the bulk lane first, so that a steady stream of interactive jobs cannot starve it.
+BULK_EVERY: Final = 5
+
+
+class LaneCycle:
+    """Counts the claims of this process: each run of `BULK_EVERY` claims contains exactly one that is bulk's.
+
+    It starts at a random place, so that workers that are restarted after every few claims still come to bulk's turn.
+    """
+
+    def __init__(self, start: int | None = None) -> None:
+        self.claims = secrets.randbelow(BULK_EVERY) if start is None else start
+
+    def lanes(self) -> tuple[CaptionJob.Lane, CaptionJob.Lane]:
+        """Give the lanes in the order in which the next claim asks them."""
+        bulk_is_next = self.claims % BULK_EVERY == BULK_EVERY - 1
+        return (Lane.BULK, Lane.INTERACTIVE) if bulk_is_next else (Lane.INTERACTIVE, Lane.BULK)
+
+    def served(self) -> None:
+        """Note that a claim found work."""
+        self.claims += 1
+
+
+def next_turn(*, owner_id: int, lane: int) -> int:
+    """Give the turn for a new job of `owner_id`. The caller holds the owner's account row locked."""
+    queued = CaptionJob.objects.filter(state=State.QUEUED, lane=lane)
+    last = queued.filter(owner_id=owner_id).order_by("-turn").values_list("turn", flat=True).first()
+    return max(_turn_being_served(lane), 0 if last is None else last + 1)
+
+
+def _turn_being_served(lane: int) -> int:
+    running = CaptionJob.objects.filter(state=State.RUNNING, lane=lane).aggregate(turn=Max("turn"))["turn"]
+    if running is not None:
+        return int(running)
+    queued = CaptionJob.objects.filter(state=State.QUEUED, lane=lane)
+    return queued.order_by("turn", "id").values_list("turn", flat=True).first() or 0
+
+
+def waiting(models: Collection[str]) -> QuerySet[CaptionJob]:
+    """Give the jobs that a worker answering for `models` could claim at this moment."""
+    return CaptionJob.objects.filter(
+        Q(model="") | Q(model__in=list(models)),
+        Q(available_at__isnull=True) | Q(available_at__lte=DatabaseTime()),
+        state=State.QUEUED,
+    )
+
+
+def choose(
+    *, limit: int, worker: str, models: Collection[str], lanes: tuple[CaptionJob.Lane, CaptionJob.Lane]
+) -> list[CaptionJob]:
+    """Pick and lock up to `limit` jobs of one batch key, with their images. Runs inside the claim's transaction.
+
+    Rows that somebody else holds are left out, never waited for: a claim takes jobs before images, all other services
+    images before jobs, and only because a claim never waits can the two orders not block each other.
+    """
+    held = CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker)
+    if held.filter(isolate=True).exists():
+        return []  # an isolated job runs alone, or a crash could not be told to be its doing
+    head = _head(waiting(models), lanes)
+    if head is None:
+        return []
+    if head.isolate:
+        return [] if held.exists() else _with_images([head])
+    return _with_images([head, *_fill(waiting(models), head, limit - 1)])
+
+
+def _head(candidates: QuerySet[CaptionJob], lanes: tuple[CaptionJob.Lane, ...]) -> CaptionJob | None:
+    for lane in lanes:
+        for head in _locked(candidates.filter(lane=lane).order_by("turn", "id"))[:1]:
+            return head
+    return None
+
+
+def _fill(candidates: QuerySet[CaptionJob], head: CaptionJob, room: int) -> list[CaptionJob]:
+    mates = candidates.filter(batch_key=head.batch_key, isolate=False).exclude(pk=head.pk).order_by("turn", "id")
+    chosen: list[CaptionJob] = []
+    for lane in sorted(Lane.values, key=lambda lane: lane != head.lane):
+        if room > len(chosen):
+            chosen += _locked(mates.filter(lane=lane))[: room - len(chosen)]
+    return chosen
+
+
+def _locked(jobs: QuerySet[CaptionJob]) -> QuerySet[CaptionJob]:
+    # SQLite ignores row locks; there the transaction itself began IMMEDIATE and is the only writer.
+    return jobs.select_for_update(skip_locked=True, no_key=True)
+
+
+def _with_images(jobs: list[CaptionJob]) -> list[CaptionJob]:
+    wanted = {job.image_id for job in jobs}
+    free = Image.objects.filter(pk__in=wanted).select_for_update(skip_locked=True, no_key=True)
+    lockable = set(free.values_list("pk", flat=True))
+    return [job for job in jobs if job.image_id in lockable]
