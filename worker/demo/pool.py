@@ -98,10 +98,14 @@ class Pool:
             self._report(stop)
 
     def fill_beside(self) -> multiprocessing.process.BaseProcess:
-        """Start a process that fills the pool; it ends with this one."""
-        process = multiprocessing.get_context("spawn").Process(target=self.fill, daemon=True)
+        """Start a process that fills the pool; it ends with this one, and gives way to it where cores are few."""
+        process = multiprocessing.get_context("spawn").Process(target=self._fill_quietly, daemon=True)
         process.start()
         return process
+
+    def _fill_quietly(self) -> None:
+        os.nice(10)
+        self.fill()
 
     def wait(self, rows: int, process: multiprocessing.process.BaseProcess | None) -> None:
         """Return when that many rows are drawn; raises RuntimeError when the drawing process died before."""
@@ -114,7 +118,7 @@ class Pool:
         return {**asdict(self), "folder": ""}
 
     def _report(self, ready: int) -> None:
-        draft = self.folder / "ready.json.new"
+        draft = self.folder / f"ready.{os.getpid()}.new"
         draft.write_text(json.dumps({"pool": self._identity(), "ready": ready}), encoding="utf-8")
         os.replace(draft, self.folder / "ready.json")
 

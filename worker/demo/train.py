@@ -52,7 +52,7 @@ class Recipe:
     clip: float = 1.0  # largest norm of the gradient
     mean: float = 0.998  # how much of the running mean of the weights a step keeps
     patches: float = 0.5  # weight of the loss of the patches' labels
-    curriculum: float = 0.2  # first share of the steps, over which scenes of three become frequent
+    curriculum: int = 1_400  # first steps, over which scenes of three become frequent
     head_start: int = 6_000  # scenes that must be drawn before the first step
     bfloat16: bool = False  # multiply in bfloat16: faster on processors made for it, slower elsewhere
     dimensions: Dimensions = field(default_factory=Dimensions)
@@ -112,7 +112,7 @@ def needed(recipe: Recipe, step: int) -> int:
 
 def shares(recipe: Recipe, step: int) -> tuple[float, float, float]:
     """Share of the scenes with one, two and three shapes at a step."""
-    done = min(1.0, step / max(1.0, recipe.curriculum * recipe.steps))
+    done = min(1.0, step / recipe.curriculum)
     first, last = (0.7, 0.2, 0.1), (0.15, 0.3, 0.55)
     one, two, three = (a + (b - a) * done for a, b in zip(first, last, strict=True))
     return one, two, three
@@ -155,9 +155,14 @@ def normalised(pictures: Bytes) -> Tensor:
 # --- the course of a training ------------------------------------------------------------------------------------
 
 
+def cooldown_start(recipe: Recipe) -> float:
+    """The step from which on the learning rate falls; nothing before it depends on the number of steps."""
+    return recipe.steps * (1 - recipe.cooldown)
+
+
 def learning_rate(recipe: Recipe, step: int) -> float:
     """Linear warm-up, level, half a cosine down to zero."""
-    start = recipe.steps * (1 - recipe.cooldown)
+    start = cooldown_start(recipe)
     fall = min(1.0, max(0.0, (step - start) / max(1.0, recipe.steps - start)))
     return recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * fall))
 
@@ -217,10 +222,16 @@ class Course:
         os.replace(draft, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; raises ValueError when it was made by another recipe."""
+        """Go on from a checkpoint; raises ValueError when it was made by another recipe.
+
+        Another number of steps is the same recipe as long as the learning rate has not begun to fall.
+        """
         state = torch.load(path, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            differing = [k for k, v in asdict(self.recipe).items() if state["recipe"].get(k) != v]
+        given, made = asdict(self.recipe), state["recipe"]
+        differing = [name for name, value in given.items() if made[name] != value]
+        if differing == ["steps"] and state["step"] <= min(map(cooldown_start, (self.recipe, _recipe(made)))):
+            differing = []
+        if differing:
             raise ValueError(f"{path} was made with other values of: {', '.join(differing)}")
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
@@ -235,6 +246,10 @@ class Course:
             "mean": self.mean.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
+
+
+def _recipe(values: dict[str, Any]) -> Recipe:
+    return Recipe(**{**values, "dimensions": Dimensions(**values["dimensions"])})
 
 
 @contextmanager
@@ -311,7 +326,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.work.mkdir(parents=True, exist_ok=True)
     course = Course(recipe)
     if options.resume and checkpoint.exists():
-        course.load(checkpoint)
+        try:
+            course.load(checkpoint)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
     watch = Watch(minutes=options.minutes, every=options.every, validation=options.validation)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, watch.stop)
