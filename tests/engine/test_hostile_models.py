@@ -135,6 +135,12 @@ def a_model_of_a_terabyte(folder: Path, canary: Path) -> None:
     write_json(folder / "config.json", config)
 
 
+def a_model_larger_than_its_weights(folder: Path, canary: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["decoder"] |= {"n_layer": 128, "n_embd": 8192, "n_head": 128}
+    write_json(folder / "config.json", config)
+
+
 def sizes_that_are_no_numbers(folder: Path, canary: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["encoder"]["hidden_size"] = "__import__('os').system('true')"
@@ -196,6 +202,7 @@ HOSTILE = [
     tensors_over_each_other,
     tensors_larger_than_their_bytes,
     a_model_of_a_terabyte,
+    a_model_larger_than_its_weights,
     sizes_that_are_no_numbers,
     settings_nested_without_end,
     settings_of_ten_megabytes,

@@ -56,6 +56,13 @@ class Blueprint:
     pad: int
     defaults: Mapping[str, Any]
 
+    def at_least(self) -> int:
+        """Give a lower bound of the number of weights: attention and vocabulary alone, without a library's help."""
+        seen, said = self.encoder, self.decoder
+        width, inner = seen.get("hidden_size", 768), said.get("n_embd", 768)
+        encoder = seen.get("num_hidden_layers", 12) * 4 * width**2
+        return int(encoder + said.get("n_layer", 12) * 8 * inner**2 + said.get("vocab_size", 50257) * inner)
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read one small JSON object. Raises ModelNotVerified for anything else, and for hints that ask to run code."""

@@ -41,7 +41,7 @@ def choose(
     long as it takes; give `allow_download=False` to decide at once by what is on this machine. Never raises for a model
     that cannot be had: the reason says what went wrong.
     """
-    deadline = time.monotonic() + timeout_s * 0.9
+    deadline = time.monotonic() + timeout_s * 0.8
     if name := selected(store):
         return _selected(name, store)
     entry = CATALOGUE[DEFAULT]

@@ -23,7 +23,6 @@ from worker.engine.errors import DownloadFailed, ModelNotFound
 
 TIMEOUT: Final = httpx2.Timeout(10.0)  # seconds without a byte
 ATTEMPTS: Final = 5  # in a row that brought nothing
-PIECE: Final = 1 << 20  # bytes
 LARGEST_LISTING: Final = 16 << 20  # bytes
 Progress = Callable[[int], None]  # is told how many more bytes have come; negative when they were thrown away
 
@@ -138,7 +137,7 @@ def _continue(source: str, revision: str, file: Published, target: Path, have: i
             progress(-have)
         with target.open("ab" if resumed else "wb") as out:
             size = have if resumed else 0
-            for piece in response.iter_bytes(PIECE):
+            for piece in response.iter_bytes():  # as they come: whole pieces would lose a broken one
                 size += len(piece)
                 if size > file.size:
                     target.unlink()

@@ -61,6 +61,8 @@ def build(blueprint: Blueprint, weights: Path, *, device: str, precision: str) -
 
     Raises ModelNotVerified for a file that is damaged, lacks weights, or holds weights of other shapes.
     """
+    if blueprint.at_least() > weights.stat().st_size:  # less than a byte for each: it would be built, then found empty
+        raise ModelNotVerified(f"config.json describes a larger model than {weights.name} can hold.")
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
         ViTConfig(**blueprint.encoder), GPT2Config(**blueprint.decoder)
     )
