@@ -112,6 +112,7 @@ class ViTGPT2:
         self.device = str(model.device)
         self.batch = batch or BATCH[model.device.type]
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
+        self.start_token, self.pad_token = blueprint.start, blueprint.pad
         self._model, self._blueprint, self._preprocessing, self._words = model, blueprint, preprocessing, words
         self._lock = threading.Lock()
         self._fits: dict[int, int] = {}  # rows a picture takes: pictures at once, learned from running out of memory

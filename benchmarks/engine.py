@@ -1,0 +1,122 @@
+"""Time the captioning engine on pictures of your own, and print what it wrote.
+
+    python -m benchmarks.engine CHECKPOINT IMAGE... [--num-beams 4] [--max-length 16] [--batch 1|auto]
+                                [--precision auto] [--fixed-length] [--runs 3]
+
+CHECKPOINT is whatever CAPTION_MODEL takes; --fixed-length makes every caption exactly max-length tokens long, so that
+random weights take the time of real ones. Prints one JSON object: the device, seconds per picture (median of the runs,
+after one to warm up; opening the files, preparing pixels, decoding and scoring included) and the token ids of every
+caption, with the start token, padded to the longest of its batch as transformers' generate returns them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from captions.params import GenerationParams
+from worker.engine.errors import EngineError
+from worker.engine.loader import load
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; 0 when it printed its figures, 1 with one sentence on stderr when it could not."""
+    options = _parser().parse_args(arguments)
+    started = time.perf_counter()
+    try:
+        captioner: Any = load(
+            options.checkpoint,
+            device=options.device,
+            precision=options.precision,
+            store=options.store,
+            batch=None if options.batch == "auto" else int(options.batch),
+        )
+    except EngineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    loaded = time.perf_counter() - started
+    params = GenerationParams(max_length=options.max_length, num_beams=options.num_beams)
+    captioner.min_length = options.max_length if options.fixed_length else 0
+    tokens = [row for rows in _batches(captioner, options.images, params) for row in rows]
+    seconds = [_timed(captioner, options.images, params) for _ in range(options.runs)]
+    print(
+        json.dumps(
+            {
+                "device": captioner.device,
+                "seconds_per_image": statistics.median(seconds),
+                "tokens": tokens,
+                "precision": captioner.precision,
+                "batch": captioner.batch,
+                "threads": _threads(),
+                "model": captioner.name,
+                "revision": captioner.revision,
+                "load_seconds": round(loaded, 3),
+                "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "runs": seconds,
+            }
+        )
+    )
+    return 0
+
+
+def _timed(captioner: Any, images: list[Path], params: GenerationParams) -> float:
+    start = time.perf_counter()
+    for _ in _batches(captioner, images, params):
+        pass
+    return (time.perf_counter() - start) / len(images)
+
+
+def _batches(captioner: Any, images: list[Path], params: GenerationParams) -> Iterator[list[list[int]]]:
+    for start in range(0, len(images), captioner.batch):
+        pictures = [_opened(path) for path in images[start : start + captioner.batch]]
+        rows = [candidates[0].token_ids for candidates in captioner.caption(pictures, params)]
+        longest = max(map(len, rows))
+        yield [[captioner.start_token, *row, *[captioner.pad_token] * (longest - len(row))] for row in rows]
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def _threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())
+
+
+def _count(text: str) -> str:
+    if text != "auto" and not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError("give a number of pictures, or auto")
+    return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.engine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", help="demo, a catalogue name, a hub id, or a model folder")
+    parser.add_argument("images", nargs="+", type=Path)
+    parser.add_argument("--num-beams", type=int, default=4)
+    parser.add_argument("--max-length", type=int, default=16)
+    parser.add_argument("--batch", type=_count, default="1")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--fixed-length", action="store_true")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--store", type=Path, default=Path(os.environ.get("DATA_DIR", "data")) / "models")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
