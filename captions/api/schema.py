@@ -1,7 +1,139 @@
 """How views describe themselves in the OpenAPI document."""
 
-from drf_standardized_errors.openapi import AutoSchema
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.authentication import SessionScheme
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from captions.api.failures import RETRY_AFTER_SECONDS
+from captions.api.serializers import FailureSerializer
+from captions.errors import FAILURES
+
+JSON: Final = "application/json"
+_NUMBER: Final = "5f0c8e1a-8a9e-4f0e-9d55-3b8c1f1f7a10"
+
+
+def _example(kind: str, code: str, detail: str, attr: str | None = None) -> dict[str, Any]:
+    return {"type": kind, "errors": [{"code": code, "detail": detail, "attr": attr}], "request_id": _NUMBER}
+
+
+def _known(code: str, kind: str = "client_error") -> dict[str, Any]:
+    return _example(kind, code, FAILURES[code].words)
+
+
+#: Per status: what it means, and one answer as it is sent.
+REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
+    400: (
+        "Something in the request is wrong; one entry per problem.",
+        _example("validation_error", "invalid_parameter", "Choose a whole number from 1 to 8.", "num_beams"),
+    ),
+    401: (
+        "No token came, or it is unknown, expired or revoked.",
+        _example(
+            "client_error",
+            "not_authenticated",
+            "This needs an API token. Send the header “Authorization: Bearer TOKEN”.",
+        ),
+    ),
+    403: (
+        "A signed-in page sent no CSRF token; requests with an API token need none.",
+        _example("client_error", "permission_denied", "CSRF Failed: CSRF token missing."),
+    ),
+    404: ("There is no such thing here, or it is not yours.", _known("not_found")),
+    405: (
+        "This address has no such method; the header Allow lists those it has.",
+        _example("client_error", "method_not_allowed", "Method “PUT” not allowed."),
+    ),
+    406: (
+        "The header Accept names no type that this address can answer with.",
+        _example("client_error", "not_acceptable", "Could not satisfy the request Accept header."),
+    ),
+    409: ("Its state has changed, so this cannot be done now.", _known("job_not_open")),
+    413: ("The body is larger than this server accepts.", _known("file_too_large")),
+    415: ("The body's type is not one that this address takes.", _known("unsupported_format")),
+    416: ("The header Range names bytes that the file does not have.", _known("range_not_satisfiable")),
+    422: ("The request is understood and cannot be done.", _known("poison_image")),
+    429: (
+        "Too many requests, or too many pictures waiting. Retry-After says when to come back.",
+        _known("queue_full"),
+    ),
+    500: ("Something broke, and it is our fault. Quote request_id.", _known("unknown", "server_error")),
+    503: ("The database did not answer in time. Retry-After says when.", _known("database_busy", "server_error")),
+    507: ("The server's disk is nearly full.", _known("disk_full", "server_error")),
+}
+ALWAYS: Final = {406, 429, 500, 503}
+SAFE: Final = {"GET", "HEAD"}
 
 
 class DeskSchema(AutoSchema):
-    """Adds the one error shape, with its request id, to every operation."""
+    """Adds to every operation the answers it may give when something is wrong, and the headers of every answer.
+
+    A view lists what is special to it in `refuses`: method → statuses.
+    """
+
+    def refusals(self) -> set[int]:
+        """Give the statuses with which this operation may refuse."""
+        statuses = ALWAYS | set(getattr(self.view, "refuses", {}).get(self.method, ()))
+        if self.view.permission_classes:
+            statuses |= {401} if self.method in SAFE else {401, 403}
+        if "{" in self.path:
+            statuses |= {404}
+        return statuses
+
+    def get_override_parameters(self) -> list[Any]:
+        """Describe headers of the answer."""
+        return [
+            OpenApiParameter(
+                "X-Request-ID", str, OpenApiParameter.HEADER, response=True, description="The request's number."
+            ),
+            OpenApiParameter(
+                "Retry-After",
+                int,
+                OpenApiParameter.HEADER,
+                response=sorted(RETRY_AFTER_SECONDS),
+                description="Seconds after which to try again.",
+            ),
+        ]
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for status in sorted(self.refusals()):
+            bodies.setdefault(str(status), self._refusal(status, direction))
+        return bodies
+
+    def _refusal(self, status: int, direction: Any) -> dict[str, Any]:
+        meaning, example = REFUSALS[status]
+        response = OpenApiResponse(
+            FailureSerializer, meaning, [OpenApiExample(example["errors"][0]["code"], example, status_codes=[status])]
+        )
+        described: dict[str, Any] = self._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped library
+            response, str(status), [JSON], direction
+        )
+        return described
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped library
+    """Describes `Authorization: Bearer TOKEN`."""
+
+    target_class = "captions.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Give the scheme as OpenAPI writes it."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "cdesk_…",
+            "description": "A personal token: make one on the account page or with `manage.py token USERNAME`.",
+        }
+
+
+class PageScheme(SessionScheme):  # type: ignore[no-untyped-call]  # untyped library
+    """Describes the session of a signed-in page."""
+
+    name = "session"
+    priority = 1

@@ -1,0 +1,75 @@
+"""What every view of the API shares: the request's number in the answer, counted refusals, bodies in chunks."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from captions.api.failures import request_number
+from captions.api.pagination import NAMES
+
+
+class DeskView(GenericAPIView[Any]):
+    """Base of every view. OPTIONS is no operation of ours: it would only describe what the schema describes better."""
+
+    metadata_class = None
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Measure a body that came in chunks: DRF takes a request without Content-Length for empty."""
+        if not request.META.get("CONTENT_LENGTH"):
+            request.META["CONTENT_LENGTH"] = str(_size(request))
+        return super().initialize_request(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let somebody in, or count the refusal: DRF counts only requests that it lets in."""
+        try:
+            super().initial(request, *args, **kwargs)
+        except (NotAuthenticated, AuthenticationFailed):
+            self.check_throttles(request)
+            raise
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Name the request, and keep answers about a person's pictures out of shared caches."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers.setdefault("X-Request-ID", request_number())
+        answer.headers.setdefault("Cache-Control", "private, no-store")
+        return answer
+
+    @property
+    def person(self) -> User:
+        """Whoever asks; the permission classes have let only people with an account in."""
+        assert isinstance(self.request.user, User)
+        return self.request.user
+
+    def page(self, rows: Any) -> Response:
+        """Filter, cut and answer one page of `rows`. Raises ValidationError for a query parameter that does nothing."""
+        names = {*NAMES, *getattr(getattr(self, "filterset_class", None), "base_filters", {})}
+        refuse_unknown(self.request, names)
+        chosen = self.paginate_queryset(self.filter_queryset(rows))
+        return self.get_paginated_response(self.get_serializer(chosen, many=True).data)
+
+
+def refuse_unknown(request: Request, known: set[str]) -> None:
+    """Refuse misspelt query parameters: a filter that silently does nothing gives wrong answers. ValidationError."""
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        words = f"This address has no such parameter. It knows {', '.join(sorted(known))}."
+        raise ValidationError(dict.fromkeys(unknown, words), code="unknown_parameter")
+
+
+def _size(request: HttpRequest) -> int:
+    """Give the bytes of a body that the server has spooled to a file; 0 for any other kind of stream."""
+    stream: Final = getattr(request, "_stream", None)
+    if stream is None or not getattr(stream, "seekable", bool)():
+        return 0
+    here = stream.tell()
+    size = int(stream.seek(0, io.SEEK_END))
+    stream.seek(here)
+    return size

@@ -1,0 +1,170 @@
+"""Requests and answers as they really look, for the OpenAPI document. A test holds the answers to their schema."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiExample
+
+_SITE: Final = "https://captions.example.org/api/v1"
+_IMAGE_ID: Final = "0199f3a2-5c1e-7d40-8b21-6a6f0d6f4c11"
+_JOB_ID: Final = "0199f3a2-5c30-7a52-9c3e-0f4f2d1b7a90"
+_DRAFT_ID: Final = "0199f3a2-7f02-7e11-8d5a-41c8f1f3b6d2"
+_WRITTEN_ID: Final = "0199f3a5-1c44-7b0a-a1f2-94c1c5a7e3d8"
+
+PARAMS: Final[dict[str, Any]] = {
+    "max_length": 16,
+    "num_beams": 4,
+    "do_sample": False,
+    "temperature": 1.0,
+    "top_k": 50,
+    "top_p": 1.0,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "num_captions": 1,
+    "seed": None,
+}
+DRAFT: Final[dict[str, Any]] = {
+    "id": _DRAFT_ID,
+    "image": _IMAGE_ID,
+    "text": "a red circle above a blue square on a white background",
+    "kind": "generated",
+    "score": -0.21,
+    "rank": 1,
+    "model": "demo",
+    "revision": "1",
+    "params": PARAMS,
+    "seed": None,
+    "author": None,
+    "parent": None,
+    "job": _JOB_ID,
+    "created_at": "2026-03-02T09:14:08.412000Z",
+}
+WRITTEN: Final[dict[str, Any]] = {
+    **DRAFT,
+    "id": _WRITTEN_ID,
+    "text": "A red disc above a blue square.",
+    "kind": "written",
+    "score": None,
+    "rank": None,
+    "model": None,
+    "revision": None,
+    "params": {},
+    "author": "olga",
+    "job": None,
+    "created_at": "2026-03-02T09:20:41.007000Z",
+}
+_RESTORED: Final[dict[str, Any]] = {**WRITTEN, "kind": "restored", "parent": _DRAFT_ID, "text": DRAFT["text"]}
+_EDITED: Final[dict[str, Any]] = {**WRITTEN, "kind": "edited", "parent": _DRAFT_ID}
+_QUEUED: Final[dict[str, Any]] = {
+    "id": _JOB_ID,
+    "image": _IMAGE_ID,
+    "state": "queued",
+    "attempt": 0,
+    "model": None,
+    "params": {"num_beams": 4},
+    "error": None,
+    "captions": [],
+    "created_at": "2026-03-02T09:14:05.120000Z",
+    "started_at": None,
+    "finished_at": None,
+}
+_DONE: Final[dict[str, Any]] = {
+    **_QUEUED,
+    "state": "done",
+    "attempt": 1,
+    "captions": [DRAFT],
+    "started_at": "2026-03-02T09:14:05.310000Z",
+    "finished_at": "2026-03-02T09:14:08.415000Z",
+}
+_CANCELLED: Final[dict[str, Any]] = {
+    **_QUEUED,
+    "state": "cancelled",
+    "attempt": 1,
+    "finished_at": "2026-03-02T09:14:08.415000Z",
+}
+_IMAGE: Final[dict[str, Any]] = {
+    "id": _IMAGE_ID,
+    "number": 7,
+    "owner": "olga",
+    "filename": "shapes.png",
+    "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "format": "PNG",
+    "width": 1600,
+    "height": 1200,
+    "frames": 1,
+    "bytes": 48213,
+    "state": "draft",
+    "caption": DRAFT,
+    "published_caption": None,
+    "created_at": "2026-03-02T09:14:05.101000Z",
+    "deleted_at": None,
+    "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "screen", "original")},
+}
+_WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
+_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}
+_APPROVED: Final[dict[str, Any]] = {**_WITH_JOBS, "state": "approved", "published_caption": DRAFT}
+_REVIEW: Final[dict[str, Any]] = {
+    "id": "0199f3a6-02b7-7c31-9f00-3d6ad0f7e514",
+    "image": _IMAGE_ID,
+    "caption": DRAFT,
+    "reviewer": "olga",
+    "decision": "approve",
+    "reason": "",
+    "undoes": None,
+    "created_at": "2026-03-02T09:21:30.554000Z",
+}
+_ME: Final[dict[str, Any]] = {
+    "username": "olga",
+    "email": "olga@example.org",
+    "is_reviewer": False,
+    "images": {"draft": 3, "approved": 4},
+    "token": {
+        "name": "nightly import",
+        "hint": "cdesk_k3Yx0q",
+        "created_at": "2026-03-01T18:00:00Z",
+        "expires_at": None,
+    },
+    "service": {"ready": True, "model": "demo", "revision": "1", "is_demo": True, "notice": "A demo model answers."},
+    "limits": {"max_upload_bytes": 52428800, "max_pixels": 64000000, "max_frames": 300, "formats": ["JPEG", "PNG"]},
+}
+
+
+def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
+    return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
+
+
+def _body(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value, request_only=True, media_type="application/json")
+
+
+# drf-spectacular puts the example of a row into the wrapping of a page by itself.
+IMAGES: Final = [_answer("A picture with a draft", _IMAGE)]
+IMAGE_WITH_JOBS: Final = [_answer("A picture with a draft", _WITH_JOBS)]
+UPLOAD: Final = [
+    _answer("Captioned in time", _WITH_JOBS, 201),
+    _answer("Known already", _APPROVED, 200),
+    _answer("Not ready yet", _NOT_READY, 202),
+]
+CAPTIONS: Final = [_answer("A draft", DRAFT)]
+WRITE: Final = [_body("Words by hand", {"text": WRITTEN["text"]}), _answer("The caption", WRITTEN, 201)]
+RESTORE: Final = [_answer("The copy", _RESTORED, 201)]
+JOBS: Final = [_answer("A job that is done", _DONE)]
+JOB: Final = [_answer("A job that is done", _DONE)]
+QUEUED_JOB: Final = [_answer("Back in the queue", _QUEUED)]
+CANCELLED_JOB: Final = [_answer("Cancelled", _CANCELLED)]
+REQUEST_CAPTIONS: Final = [
+    _body("Three drafts, by chance", {"num_captions": 3, "do_sample": True, "top_p": 0.9, "seed": 7}),
+    _body("As the model likes it", {}),
+    _answer("A new job", _QUEUED, 201),
+    _answer("Asked for already", _QUEUED, 200),
+    _answer("Not ready yet", _QUEUED, 202),
+]
+REVIEWS: Final = [_answer("An approval", _REVIEW)]
+DECISIONS: Final = [
+    _body("Approve", {"decision": "approve"}),
+    _body("Correct and approve", {"decision": "edit", "text": _EDITED["text"], "caption": _DRAFT_ID}),
+    _body("Reject", {"decision": "reject", "reason": "Wrong count"}),
+    _answer("Published", _APPROVED),
+]
+ME: Final = [_answer("A token of Olga's", _ME)]

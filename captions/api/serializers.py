@@ -1,0 +1,341 @@
+"""What answers look like, and what bodies may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, inline_serializer
+from rest_framework import serializers
+
+from captions.errors import FAILURES
+from captions.models import ApiToken, Caption, CaptionJob, Image, Review
+from captions.params import KNOBS
+
+# --- Parts of answers ----------------------------------------------------------------------------------------------
+
+
+class CaptionSerializer(serializers.ModelSerializer[Caption]):
+    """Words for a picture and where they came from; never changed once written."""
+
+    image = serializers.UUIDField(source="image_id", help_text="The picture.")
+    text = serializers.CharField(help_text="The words.")
+    score = serializers.FloatField(allow_null=True, help_text="Mean log-probability per token, at most 0; drafts only.")
+    rank = serializers.IntegerField(allow_null=True, help_text="Place among its job's drafts, from 1; drafts only.")
+    model = serializers.SerializerMethodField(help_text="The model that drafted it; null for people's words.")
+    revision = serializers.SerializerMethodField(help_text="The model's revision; null for people's words.")
+    params = serializers.DictField(help_text="All generation parameters in force; empty for people's words.")
+    seed = serializers.IntegerField(allow_null=True, help_text="The seed in force, when words were picked by chance.")
+    author = serializers.SerializerMethodField(help_text="Who wrote, edited or restored it; null for drafts.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        source="parent_id", allow_null=True, help_text="The caption that it came from."
+    )
+    job = serializers.UUIDField(source="job_id", allow_null=True, help_text="The job that drafted it.")
+
+    class Meta:
+        model = Caption
+        fields = [
+            "id",
+            "image",
+            "text",
+            "kind",
+            "score",
+            "rank",
+            "model",
+            "revision",
+            "params",
+            "seed",
+            "author",
+            "parent",
+            "job",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+    def get_model(self, caption: Caption) -> str | None:
+        """Give null rather than an empty name."""
+        return caption.model or None
+
+    def get_revision(self, caption: Caption) -> str | None:
+        """Give null rather than an empty revision."""
+        return caption.revision or None
+
+    def get_author(self, caption: Caption) -> str | None:
+        """Name the person."""
+        return caption.author.get_username() if caption.author else None
+
+
+class JobErrorSerializer(serializers.Serializer[Any]):
+    """Why a job failed."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="Words for people.")
+
+
+class JobSerializer(serializers.ModelSerializer[CaptionJob]):
+    """One request to caption one picture."""
+
+    image = serializers.UUIDField(source="image_id", help_text="The picture.")
+    model = serializers.SerializerMethodField(help_text="The model asked for; null takes any that serves.")
+    attempt = serializers.IntegerField(help_text="How often it was handed to a worker or taken back.")
+    params = serializers.DictField(help_text="What was chosen; the model's defaults fill the rest.")
+    error = serializers.SerializerMethodField(help_text="Why it failed; null unless it did.")
+    captions = serializers.SerializerMethodField(help_text="Its drafts, best first.")
+
+    class Meta:
+        model = CaptionJob
+        fields = [
+            "id",
+            "image",
+            "state",
+            "attempt",
+            "model",
+            "params",
+            "error",
+            "captions",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    def get_model(self, job: CaptionJob) -> str | None:
+        """Give null rather than an empty name."""
+        return job.model or None
+
+    @extend_schema_field(JobErrorSerializer(allow_null=True))
+    def get_error(self, job: CaptionJob) -> dict[str, str] | None:
+        """Give code and words; the detail kept for operators stays inside."""
+        if job.state != CaptionJob.State.FAILED:
+            return None
+        known = FAILURES.get(job.error_code, FAILURES["unknown"])
+        return {"code": job.error_code, "detail": known.words}
+
+    @extend_schema_field(CaptionSerializer(many=True))
+    def get_captions(self, job: CaptionJob) -> Any:
+        """Give the drafts that views have fetched with the job."""
+        drafts = sorted(job.captions.all(), key=lambda caption: caption.rank or 0)
+        return CaptionSerializer(drafts, many=True, context=self.context).data
+
+
+class PictureUrlsSerializer(serializers.Serializer[Any]):
+    """Where the bytes of a picture are."""
+
+    thumbnail = serializers.URLField(help_text="Small WebP without metadata.")
+    screen = serializers.URLField(help_text="Large WebP without metadata.")
+    original = serializers.URLField(allow_null=True, help_text="The bytes as they came; null unless it is yours.")
+
+
+class ImageSerializer(serializers.ModelSerializer[Image]):
+    """One uploaded picture."""
+
+    owner = serializers.CharField(source="owner.username", help_text="Whose picture it is.")
+    number = serializers.IntegerField(help_text="Counts the owner's pictures from 1.")
+    width = serializers.IntegerField(help_text="Pixels of the upright picture.")
+    height = serializers.IntegerField(help_text="Pixels of the upright picture.")
+    frames = serializers.IntegerField(help_text="More than 1 for animations and pages; captions are about the first.")
+    bytes = serializers.IntegerField(help_text="Size of the original.")
+    sha256 = serializers.CharField(help_text="Of the original's bytes, 64 hexadecimal digits.")
+    caption = CaptionSerializer(allow_null=True, help_text="The approved caption, else the newest words.")
+    published_caption = CaptionSerializer(allow_null=True, help_text="The approved caption.")
+    deleted_at = serializers.DateTimeField(allow_null=True, help_text="In the trash since then.")
+    urls = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        fields = [
+            "id",
+            "number",
+            "owner",
+            "filename",
+            "sha256",
+            "format",
+            "width",
+            "height",
+            "frames",
+            "bytes",
+            "state",
+            "caption",
+            "published_caption",
+            "created_at",
+            "deleted_at",
+            "urls",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(PictureUrlsSerializer)
+    def get_urls(self, image: Image) -> dict[str, str | None]:
+        """Give absolute addresses; a file name belongs to the owner, and so does the original."""
+        request = self.context["request"]
+        mine = image.owner_id == request.user.pk
+        return {
+            kind: request.build_absolute_uri(reverse(f"api-image-{kind}", args=[image.pk]))
+            if mine or kind != "original"
+            else None
+            for kind in ("thumbnail", "screen", "original")
+        }
+
+
+class ImageWithJobsSerializer(ImageSerializer):
+    """One picture with its jobs, newest first."""
+
+    jobs = JobSerializer(source="recent_jobs", many=True, help_text="Its newest jobs.")
+
+    class Meta(ImageSerializer.Meta):
+        fields = [*ImageSerializer.Meta.fields, "jobs"]
+        read_only_fields = fields
+
+
+class ReviewSerializer(serializers.ModelSerializer[Review]):
+    """One decision of one person."""
+
+    image = serializers.UUIDField(source="image_id")
+    caption = CaptionSerializer(help_text="The caption decided on; after an edit, the corrected one.")
+    reviewer = serializers.CharField(source="reviewer.username", help_text="Who decided.")
+    undoes = serializers.UUIDField(source="undoes_id", allow_null=True, help_text="The decision that this takes back.")
+
+    class Meta:
+        model = Review
+        fields = ["id", "image", "caption", "reviewer", "decision", "reason", "undoes", "created_at"]
+        read_only_fields = fields
+
+
+class TokenSerializer(serializers.ModelSerializer[ApiToken]):
+    """The token that asks; its secret is kept nowhere."""
+
+    class Meta:
+        model = ApiToken
+        fields = ["name", "hint", "created_at", "expires_at"]
+        read_only_fields = fields
+        extra_kwargs = {"hint": {"help_text": "The first characters of the secret."}}
+
+
+class ServiceSerializer(serializers.Serializer[Any]):
+    """Which model answers."""
+
+    ready = serializers.BooleanField(help_text="Whether a worker serves a model now.")
+    model = serializers.CharField(allow_null=True)
+    revision = serializers.CharField(allow_null=True)
+    is_demo = serializers.BooleanField(help_text="The demo model only knows coloured shapes.")
+    notice = serializers.CharField(allow_blank=True, help_text="What people should know about the model.")
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    """What this server takes."""
+
+    max_upload_bytes = serializers.IntegerField()
+    max_pixels = serializers.IntegerField(help_text="Width times height times frames.")
+    max_frames = serializers.IntegerField()
+    formats = serializers.ListField(child=serializers.CharField())
+
+
+class MeSerializer(serializers.Serializer[Any]):
+    """Who asks, what they have, and what answers them."""
+
+    username = serializers.CharField()
+    email = serializers.CharField(allow_blank=True)
+    is_reviewer = serializers.BooleanField(help_text="Whether you may decide on other people's captions.")
+    images = serializers.DictField(child=serializers.IntegerField(), help_text="How many of your pictures, by state.")
+    token = TokenSerializer(allow_null=True, help_text="The token that asks; null for a signed-in page.")
+    service = ServiceSerializer()
+    limits = LimitsSerializer()
+
+
+# --- Bodies --------------------------------------------------------------------------------------------------------
+
+
+class Strict(serializers.Serializer[Any]):
+    """A body that may hold nothing but its fields: a misspelt one would else be dropped without a word."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read the body. Raises ValidationError with one entry per unknown field beside the usual ones."""
+        unknown = sorted(str(name) for name in set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            words = f"There is no such field. It may be {', '.join(self.fields)}."
+            error = serializers.ErrorDetail(words, code="unknown_field")
+            raise serializers.ValidationError({name: [error] for name in unknown})
+        return super().to_internal_value(data)
+
+
+DECISIONS: Final = ("approve", "edit", "reject")
+
+
+class WordsSerializer(Strict):
+    """Words written by hand."""
+
+    # Spaces and length are the ledger's to judge, in one place for pages and API.
+    text = serializers.CharField(trim_whitespace=False, allow_blank=True, help_text="At most 2,000 characters.")
+
+
+class DecisionSerializer(Strict):
+    """A decision on a picture's caption."""
+
+    decision = serializers.ChoiceField(choices=DECISIONS)
+    caption = serializers.UUIDField(
+        required=False, allow_null=True, help_text="The caption decided on; the one the picture shows when left out."
+    )
+    text = serializers.CharField(
+        required=False, trim_whitespace=False, allow_blank=True, help_text="The corrected words; with `edit` only."
+    )
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Hold fields to their decision. Raises ValidationError."""
+        decision = attrs["decision"]
+        if decision == "edit" and "text" not in attrs:
+            raise serializers.ValidationError({"text": "Give the corrected words."}, code="required")
+        for name, only in (("text", "edit"), ("reason", "reject")):
+            if attrs.get(name) and decision != only:
+                raise serializers.ValidationError({name: f"Only a decision “{only}” has this field."})
+        return attrs
+
+
+def _parameter_field(kind: type, **options: Any) -> serializers.Field[Any, Any, Any, Any]:
+    fields = {int: serializers.IntegerField, float: serializers.FloatField, bool: serializers.BooleanField}
+    field: serializers.Field[Any, Any, Any, Any] = fields[kind](required=False, allow_null=True, **options)
+    return field
+
+
+def parameter_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Give one field per generation parameter, for the schema; `captions.params.parse` judges the values."""
+    fields = {}
+    for knob in KNOBS:
+        limits = {} if knob.kind is bool else {"min_value": knob.minimum, "max_value": knob.maximum}
+        default = "the model decides" if knob.default is None else f"usually {knob.default}"
+        words = f"{knob.label}. {knob.help} Left out: {default}."
+        fields[knob.name] = _parameter_field(knob.kind, help_text=words, **limits)
+    fields["model"] = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="The model to ask for; left out, any that serves.",
+    )
+    return fields
+
+
+JobRequestSerializer = inline_serializer("JobRequest", parameter_fields())
+UploadSerializer = inline_serializer(
+    "Upload", {"file": serializers.FileField(help_text="The picture."), **parameter_fields()}
+)
+FAILURE_TYPES: Final = ("validation_error", "client_error", "server_error")
+FailureSerializer = inline_serializer(
+    "Failure",
+    {
+        "type": serializers.ChoiceField(choices=FAILURE_TYPES),
+        "errors": inline_serializer(
+            "FailureEntry",
+            {
+                "code": serializers.CharField(help_text="Stable, for programs."),
+                "detail": serializers.CharField(help_text="Words for people: what is so, then what to do."),
+                "attr": serializers.CharField(allow_null=True, help_text="The field or parameter it is about."),
+            },
+            many=True,
+        ),
+        "request_id": serializers.CharField(help_text="Quote it when something is our fault."),
+    },
+)
+BINARY: Final = OpenApiTypes.BINARY

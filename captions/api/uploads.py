@@ -1,0 +1,87 @@
+"""One picture out of a request: a multipart form with the field `file`, or the picture itself as the body.
+
+The server has spooled the body to a file before any of this runs, and the multipart reader spools its parts again, so
+that neither is ever whole in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO, Any, Final, cast
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.http import parse_header_parameters
+from rest_framework.exceptions import UnsupportedMediaType, ValidationError
+from rest_framework.request import Request
+
+from captions.errors import DeskError
+from captions.params import KNOB, Value, parse
+
+MULTIPART: Final = "multipart/form-data"
+#: Types that a picture never has. curl sends the second one when it is not told otherwise.
+NOT_PICTURES: Final = {"application/json", "application/x-www-form-urlencoded"}
+#: Query parameters that are no generation parameter.
+BESIDE: Final = {"wait", "model", "filename"}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The picture's bytes and what the caller wants done with them."""
+
+    file: IO[bytes]
+    filename: str
+    chosen: dict[str, Value]
+    model: str
+
+
+def take(request: Request) -> Upload:
+    """Read the request. Raises DeskError `no_file`, `file_too_large`, ParamsInvalid, ValidationError, ParseError."""
+    query = {name: value for name, value in request.query_params.items() if name not in BESIDE}
+    model, filename = request.query_params.get("model", ""), request.query_params.get("filename", "")
+    kind, _ = parse_header_parameters(request.content_type or "")
+    size = int(request.META.get("CONTENT_LENGTH") or 0)
+    if kind == MULTIPART:
+        fields, file = _form(request)
+        model = fields.pop("model", model)
+        return Upload(file, filename or file.name or "", _chosen({**query, **fields}), read_model(model))
+    if kind in NOT_PICTURES:
+        raise UnsupportedMediaType(kind, f"Send the picture with its own type (Content-Type: image/jpeg), not {kind}.")
+    if size > settings.MAX_UPLOAD_BYTES:
+        raise DeskError("file_too_large", attr="file")
+    chosen = _chosen(query)
+    if not size:
+        raise DeskError("no_file", attr="file")
+    # HttpRequest reads like a file; django-stubs does not say so.
+    body = cast(IO[bytes], request._request)
+    return Upload(body, filename or _declared_name(request), chosen, read_model(model))
+
+
+def read_model(raw: Any) -> str:
+    """Read the name of a model. Raises ValidationError for what can be none."""
+    if not isinstance(raw, str) or len(raw) > 200 or not raw.isprintable():
+        raise ValidationError({"model": "Give the name of a model, at most 200 characters."})
+    return raw.strip()
+
+
+def _chosen(given: dict[str, Any]) -> dict[str, Value]:
+    if "wait" in given and "wait" not in KNOB:
+        raise ValidationError({"wait": "Put it into the address: ?wait=30."})
+    return parse(given, strict=True)
+
+
+def _form(request: Request) -> tuple[dict[str, Any], UploadedFile[bytes]]:
+    files: list[UploadedFile[bytes]] = request.FILES.getlist("file")
+    if not files:
+        raise DeskError("no_file", attr="file")
+    others = sorted(set(request.FILES) - {"file"})
+    if len(files) > 1 or others:
+        raise ValidationError({others[0] if others else "file": "Send one picture per request, as the field “file”."})
+    if (files[0].size or 0) > settings.MAX_UPLOAD_BYTES:
+        raise DeskError("file_too_large", attr="file")
+    return request.POST.dict(), files[0]
+
+
+def _declared_name(request: Request) -> str:
+    _, details = parse_header_parameters(request.META.get("HTTP_CONTENT_DISPOSITION", ""))
+    return str(details.get("filename", ""))
