@@ -175,7 +175,7 @@ def claim(*, limit: int, worker: str, models: Collection[str], lease_seconds: fl
         if not chosen:
             return []
         _lease(chosen, worker, lease_seconds)
-        _settle(chosen)
+        _show_drafting(chosen)
     _cycle.served()
     leased = CaptionJob.objects.select_related("image").in_bulk([job.pk for job in chosen])
     return [leased[job.pk] for job in chosen if job.pk in leased]
@@ -204,17 +204,22 @@ def complete(
 ) -> bool:
     """Keep a worker's candidates, best first, and end the job. False: the lease was lost and nothing was written.
 
-    `params` are all parameters that were in force. Raises ValueError without candidates: report `no_words` instead.
+    `params` are all parameters that were in force. When no candidate has any words, the job ends as failed with
+    `no_words`.
     """
-    if not candidates:
-        raise ValueError(f"job {job_id} cannot end without a caption")
     with transaction.atomic():
         job = _hold_lease(job_id, attempt)
-        if job is None or not _move(
-            job, State.DONE, isolate=False, crashes=0, finished_at=DatabaseTime(), settles=False
-        ):
+        if job is None:
             return False
-        ledger.add_generated(job=job, candidates=candidates, model=model, revision=revision, params=params, seed=seed)
+        try:
+            with transaction.atomic():
+                if not _move(job, State.DONE, settles=False, isolate=False, crashes=0, finished_at=DatabaseTime()):
+                    return False
+                ledger.add_generated(
+                    job=job, candidates=candidates, model=model, revision=revision, params=params, seed=seed
+                )
+        except DeskError as refusal:
+            return _fail(job, refusal.code, "", refusal.code)
         _settle([job])
     return True
 
@@ -299,7 +304,7 @@ def _lock_account(owner_id: int) -> None:
 
 
 def _lock_image(image_id: UUID, **conditions: Any) -> bool:
-    locked = Image.objects.filter(pk=image_id, **conditions).select_for_update(no_key=True)
+    locked = Image.objects.filter(pk=image_id, **conditions).order_by().select_for_update(no_key=True)
     return bool(list(locked.values_list("pk")))
 
 
@@ -327,7 +332,8 @@ def _open_twin(image_id: UUID, model: str, params_digest: str) -> CaptionJob | N
 
 def _check_room(owner_id: int) -> None:
     limit = settings.QUEUE_LIMIT_PER_OWNER
-    if CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED)[:limit].count() >= limit:
+    mine = CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED).order_by("lane", "turn")
+    if mine[:limit].count() >= limit:
         raise DeskError("queue_full")
 
 
@@ -355,8 +361,20 @@ def _lease(chosen: list[CaptionJob], worker: str, lease_seconds: float) -> None:
     )
     if changed != len(chosen):  # never trust a read: roll back rather than hand out a job twice
         raise RuntimeError(f"claimed {changed} of {len(chosen)} locked jobs")
+    JobEvent.objects.bulk_create(
+        JobEvent(job_id=job.pk, before=State.QUEUED, after=State.RUNNING, attempt=job.attempt + 1, worker=worker)
+        for job in chosen
+    )
+
+
+def _show_drafting(chosen: list[CaptionJob]) -> None:
+    """Write in one statement what settling each image of a claim would find: published words stay on show."""
+    unpublished = Image.objects.filter(pk__in=[job.image_id for job in chosen], published_caption__isnull=True)
+    unpublished.update(state=Image.State.DRAFTING)
+    drafting = set(unpublished.order_by().values_list("pk", flat=True))
     for job in chosen:
-        _record(job, before=State.QUEUED, after=State.RUNNING, attempt=job.attempt + 1, worker=worker)
+        state = Image.State.DRAFTING if job.image_id in drafting else Image.State.APPROVED
+        events.publish_on_commit(owner_id=job.owner_id, image_id=job.image_id, state=state)
 
 
 def _move(job: CaptionJob, to: str, *, note: str = "", settles: bool = True, **changes: Any) -> bool:
@@ -413,8 +431,7 @@ def _settle(jobs: Iterable[CaptionJob]) -> None:
     """Bring the summaries of the jobs' images up to date, and tell the pages after the commit."""
     owners = {job.image_id: job.owner_id for job in jobs}
     for image_id in sorted(owners):
-        ledger.settle(image_id=image_id)
-    for image_id, state in Image.objects.filter(pk__in=owners).values_list("pk", "state"):
+        state = ledger.settle(image_id=image_id)
         events.publish_on_commit(owner_id=owners[image_id], image_id=image_id, state=state)
 
 

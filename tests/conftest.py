@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests.services import RedisServer, redis_server
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Keep SQLite's test database in a file: one in memory has other locks than the one that people run."""
+    database = settings.DATABASES["default"]
+    if "sqlite" in database["ENGINE"]:
+        name = f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}.sqlite3"
+        database.setdefault("TEST", {})["NAME"] = str(settings.DATA_DIR / name)
 
 
 @pytest.fixture(autouse=True)
