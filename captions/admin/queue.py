@@ -137,7 +137,7 @@ class ReviewQueueAdmin(Base):
 
     @admin.display(description="Draft", ordering="caption__text")
     def words(self, image: DraftToReview) -> SafeString:
-        """The draft in a field: approving changed words records an edit. `seen` is what the reviewer had before them."""
+        """The draft in a field, so that changed words become an edit. `seen` is what the reviewer had before them."""
         assert image.caption is not None
         return format_html(
             '<textarea name="words-{0}" rows="3" maxlength="2000" aria-label="Caption of picture {1}">{2}</textarea>'
@@ -169,7 +169,7 @@ class ReviewQueueAdmin(Base):
         """Decide on one image when one of its buttons was pressed, else show the list."""
         verb, _, key = request.POST.get("decide", "").partition(" ")
         if request.method == "POST" and verb in {"approve", "reject"} and self.has_review_permission(request):
-            chosen = self.get_queryset(request).filter(pk=_uuid(key))
+            chosen = self.get_queryset(request).filter(pk__in=_uuids(key))
             if not chosen:
                 self.message_user(request, "Somebody decided on that picture in the meantime.", messages.WARNING)
             (self.approve_selected if verb == "approve" else self.reject_selected)(request, chosen)
@@ -209,11 +209,11 @@ def _may_review_all(user: User | AnonymousUser) -> bool:
     return isinstance(user, User) and user.is_active and user.is_staff and permissions.is_reviewer(user)
 
 
-def _uuid(text: str) -> str | None:
+def _uuids(text: str) -> list[UUID]:
     try:
-        return str(UUID(text))
+        return [UUID(text)]
     except ValueError:
-        return None
+        return []
 
 
 def _seen(request: HttpRequest, image: Image) -> Any:

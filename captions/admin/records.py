@@ -85,8 +85,9 @@ class ImageAdmin(ReadOnly):
     @admin.action(description="Put into the trash", permissions=["operate"])
     def discard(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Put each into the trash, from where it can be taken back."""
+        operator: Any = request.user
         for image in queryset:
-            trash.discard(image=image, by=request.user)
+            trash.discard(image=image, by=operator)
         self.message_user(request, f"Put {len(queryset)} into the trash.", messages.SUCCESS)
 
 
