@@ -7,7 +7,6 @@ in the order in which they were written, whatever the machines' clocks say. Orde
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,22 +23,18 @@ from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, Review
 from captions.models.identifiers import uuid7
 from captions.params import GenerationParams
-
-# Marks that make a line read backwards; in a list of captions they would turn the neighbours' words round too.
-_DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
+from captions.plain import has_a_word, one_line
 
 # --- Words ---------------------------------------------------------------------------------------------------------
 
 
 def clean(text: str) -> str:
-    """Give `text` in Unicode's composed form, on one line, without control characters and marks of direction.
+    """Give `text` on one line, fit to be shown (`captions.plain.one_line`).
 
     Raises DeskError `caption_empty` when no word is left, `caption_too_long` above 2,000 characters.
     """
-    kept = (mark for mark in unicodedata.normalize("NFC", text) if mark.isspace() or not _is_unfit(mark))
-    words = " ".join("".join(kept).split())
-    if not any(mark.isalnum() or unicodedata.category(mark) == "So" for mark in words):  # So: one emoji is a word too
+    words = one_line(text)
+    if not has_a_word(words):
         raise DeskError("caption_empty", attr="text")
     if len(words) > Caption.MAX_LENGTH:
         raise DeskError("caption_too_long", attr="text")
@@ -57,7 +52,7 @@ def write(*, image: Image, author: User, text: str) -> Caption:
         newest = _newest_words(held.pk).first()
         if newest and (newest.kind, newest.author_id, newest.text) == (Caption.Kind.WRITTEN, author.pk, words):
             return newest
-        return _add(held, kind=Caption.Kind.WRITTEN, author=author, text=words)
+        return _add(image=held, kind=Caption.Kind.WRITTEN, author=author, text=words)
 
 
 def edit(*, caption: Caption, author: User, text: str) -> Caption:
@@ -70,7 +65,7 @@ def edit(*, caption: Caption, author: User, text: str) -> Caption:
         held = hold(caption.image_id)
         if words == caption.text:
             return caption
-        return _add(held, kind=Caption.Kind.EDITED, author=author, text=words, parent=caption)
+        return _add(image=held, kind=Caption.Kind.EDITED, author=author, text=words, parent=caption)
 
 
 def restore(*, caption: Caption, author: User) -> Caption:
@@ -83,7 +78,7 @@ def restore(*, caption: Caption, author: User) -> Caption:
         newest = _newest_words(held.pk).first()
         if newest and caption.pk in (newest.pk, newest.parent_id if newest.kind == Caption.Kind.RESTORED else None):
             return newest
-        return _add(held, kind=Caption.Kind.RESTORED, author=author, text=caption.text, parent=caption)
+        return _add(image=held, kind=Caption.Kind.RESTORED, author=author, text=caption.text, parent=caption)
 
 
 def add_generated(
@@ -140,11 +135,16 @@ def new_id(image_id: UUID) -> UUID:
     return made
 
 
-def _add(image: Image, *, kind: str, author: User, text: str, parent: Caption | None = None) -> Caption:
+def add(*, image: Image, kind: str, author: User, text: str, parent: Caption | None = None) -> Caption:
+    """Insert a person's cleaned words for an image that the caller holds locked and settles afterwards."""
     caption = Caption(id=new_id(image.pk), image=image, kind=kind, author=author, text=text, parent=parent)
     caption.save()
-    state = settle(image_id=image.pk)
-    events.publish_on_commit(owner_id=image.owner_id, image_id=image.pk, state=state)
+    return caption
+
+
+def _add(*, image: Image, kind: str, author: User, text: str, parent: Caption | None = None) -> Caption:
+    caption = add(image=image, kind=kind, author=author, text=text, parent=parent)
+    settle_and_tell(image=image)
     return caption
 
 
@@ -153,10 +153,6 @@ def _clean_generated(text: str) -> str:
         return clean(text[: Caption.MAX_LENGTH])  # a model's runaway sentence is cut; nobody could shorten it
     except DeskError:
         return ""
-
-
-def _is_unfit(mark: str) -> bool:
-    return mark in _DIRECTION_MARKS or unicodedata.category(mark) in ("Cc", "Cs") or mark == "\ufeff"
 
 
 # --- The summary ---------------------------------------------------------------------------------------------------
@@ -186,6 +182,13 @@ def settle(*, image_id: UUID) -> str:
     state, caption_id = _summary(image_id, facts)
     if (state, caption_id) != (facts["state"], facts["caption_id"]):
         Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id)
+    return state
+
+
+def settle_and_tell(*, image: Image) -> str:
+    """Settle an image whose row the caller holds locked, tell open pages after the commit, and give the state."""
+    state = settle(image_id=image.pk)
+    events.publish_on_commit(owner_id=image.owner_id, image_id=image.pk, state=state)
     return state
 
 
