@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import jobs
+from captions import ingest, jobs, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -17,7 +17,5 @@ def sweep() -> None:
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
     """Remove files that no picture owns, and pictures that have lain in the trash long enough."""
-    from captions import ingest, trash
-
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
