@@ -48,6 +48,13 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure(
+        "decoder_busy",
+        "Pictures cannot be read at this moment, so nothing was kept. Send it again in a minute.",
+        503,
+        Fault.OURS,
+        True,
+    ),
     # Jobs
     Failure(
         "queue_full",
@@ -99,9 +106,17 @@ _FAILURES: Final = (
     Failure("nothing_to_review", "This picture has no caption to decide on."),
     Failure("caption_of_another_image", "That caption belongs to another picture."),
     Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
+    Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
     Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
-    # Everything else
+    # Addresses and pages
+    Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
+    Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),
     Failure("not_found", "There is no such thing here, or it is not yours.", 404),
+    Failure("page_unknown", "This page of the list cannot be found. Start again from the newest pictures."),
+    Failure("page_too_old", "The page was open for too long, or cookies are blocked. Load it again.", 403),
+    Failure("bad_request", "The browser sent something that this address does not understand."),
+    Failure("forbidden", "Your account may not do this. Ask the person who runs this desk.", 403),
+    # Everything else
     Failure("database_busy", "The database did not answer in time. Try again in a moment.", 503, Fault.OURS, True),
     Failure(
         "unknown",
