@@ -1,8 +1,89 @@
-"""What every page knows: the person, the model in use, and how many drafts wait."""
+"""What every page's frame shows: the person, the model in use, how many drafts wait, theme and keys."""
 
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from captions import selectors
+from captions.models import Account
+
+THEMES = ("light", "dark")
 
 
-def desk(request: HttpRequest) -> dict[str, object]:
+class Frame:
+    """The values of the page frame. Each one is read when a template asks for it, so fragments pay for nothing."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @property
+    def theme(self) -> str:
+        """The chosen theme, or "" to follow the system's."""
+        return theme_of(self._request)
+
+    @property
+    def keys_off(self) -> bool:
+        """Whether the person turned single-letter keys off."""
+        return self._request.COOKIES.get("keys") == "off"
+
+    @property
+    def at(self) -> str:
+        """The name of the address that is being shown."""
+        match = self._request.resolver_match
+        return (match.url_name or "") if match else ""
+
+    @cached_property
+    def person(self) -> str:
+        """The name of whoever is logged in, or ""."""
+        user = getattr(self._request, "user", None)
+        return user.get_username() if user is not None and user.is_authenticated else ""
+
+    @cached_property
+    def serving(self) -> selectors.Serving:
+        """Which model answers at this moment."""
+        return selectors.serving()
+
+    @cached_property
+    def drafts_waiting(self) -> int:
+        """How many drafts wait for a decision of this person."""
+        return selectors.drafts_waiting(self._request.user)
+
+    @cached_property
+    def has_first_password(self) -> bool:
+        """Whether the person still uses the password that was printed at the first start."""
+        account = Account.objects.filter(user__username=self.person, has_first_password=True)
+        return bool(self.person) and account.exists()
+
+    @property
+    def may_sign_up(self) -> bool:
+        """Whether strangers may make an account."""
+        return bool(settings.ALLOW_SIGNUP)
+
+    @property
+    def docs_url(self) -> str:
+        """Where the API is documented, or "" when this site has no such page."""
+        try:
+            return reverse("docs")
+        except NoReverseMatch:
+            return ""
+
+    @property
+    def admin_url(self) -> str:
+        """Where operators and reviewers work, or "" for everybody else."""
+        return reverse("admin:index") if getattr(self._request.user, "is_staff", False) else ""
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Read the theme cookie; anything but a known theme counts as none."""
+    theme = request.COOKIES.get("theme", "")
+    return theme if theme in THEMES else ""
+
+
+def desk(request: HttpRequest) -> dict[str, Any]:
     """Give the values that the page frame shows."""
-    return {}
+    return {"desk": Frame(request)}

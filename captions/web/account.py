@@ -1,0 +1,85 @@
+"""The account page, API tokens, and what the browser remembers: theme and keys."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from captions import selectors, tokens
+from captions.errors import DeskError
+from captions.models import ApiToken
+from captions.web.context import THEMES
+from captions.web.doors import PersonRequest, go_back, person_only
+
+YEAR = 365 * 24 * 3600
+_LIVES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "Until it is revoked"))
+
+
+class TokenForm(forms.Form):
+    """What a new token is called and how long it lives."""
+
+    name = forms.CharField(
+        label="What is it for?",
+        max_length=80,
+        help_text="The program or machine that will use it, so that you know later which one to revoke.",
+    )
+    days = forms.ChoiceField(label="How long may it be used?", choices=_LIVES, required=False, initial="90")
+
+
+@person_only
+@require_GET
+def overview(request: PersonRequest) -> HttpResponse:
+    """Show who the person is here, and the ways to change it."""
+    groups = [group.name for group in request.user.groups.order_by("name")]
+    live = ApiToken.objects.filter(user=request.user, revoked_at=None).count()
+    counted = selectors.tally(request.user)
+    return render(
+        request, "account_pages/overview.html", {"groups": groups, "live": live, "pictures": sum(counted.values())}
+    )
+
+
+@person_only
+@require_http_methods(["GET", "POST"])
+def token_list(request: PersonRequest) -> HttpResponse:
+    """List the person's tokens; POST makes one and shows its secret, this once."""
+    secret = made = None
+    form = TokenForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        days = form.cleaned_data["days"]
+        made, secret = tokens.mint(user=request.user, name=form.cleaned_data["name"], days=int(days) if days else None)
+        form = TokenForm()
+    rows = ApiToken.objects.filter(user=request.user)
+    response = render(
+        request, "account_pages/tokens.html", {"form": form, "rows": rows, "secret": secret, "made": made}
+    )
+    response["Cache-Control"] = "no-store"  # the secret must not come back with the browser's "back"
+    return response
+
+
+@person_only
+@require_POST
+def token_revoke(request: PersonRequest, token_id: UUID) -> HttpResponseBase:
+    """End one token at once."""
+    token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
+    if token is None:
+        raise DeskError("not_found")
+    tokens.revoke(token=token)
+    messages.success(request, f"The token “{token.name}” is revoked. Programs that use it are refused from now on.")
+    return redirect("tokens")
+
+
+@require_POST
+def preferences(request: HttpRequest) -> HttpResponseBase:
+    """Remember theme and keys in cookies, so that the server writes them into every page and none flashes."""
+    response = HttpResponse(status=204) if request.headers.get("HX-Request") == "true" else redirect(go_back(request))
+    theme, keys = request.POST.get("theme", ""), request.POST.get("keys", "")
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    if keys in ("on", "off"):
+        response.set_cookie("keys", keys, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    return response

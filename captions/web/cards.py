@@ -1,0 +1,289 @@
+"""What a picture's card shows: its mark, its words, where they came from and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+
+from captions import ledger, selectors
+from captions.errors import FAILURES, DeskError
+from captions.models import Caption, CaptionJob, Image, Review
+from captions.web import wording
+
+
+class Look(StrEnum):
+    """How a card looks; the values are the names that style and script know."""
+
+    QUEUE = "queue"
+    WAIT = "wait"
+    RUN = "run"
+    DRAFT = "draft"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EMPTY = "empty"
+
+
+MARKS = {
+    Look.QUEUE: ("", "In the queue"),
+    Look.WAIT: ("wait", "Waits for a worker"),
+    Look.RUN: ("run", "Drafting"),
+    Look.DRAFT: ("draft", "Draft"),
+    Look.APPROVED: ("ok", "Approved"),
+    Look.REJECTED: ("no", "Rejected"),
+    Look.FAILED: ("bad", "Failed"),
+    Look.CANCELLED: ("", "Cancelled"),
+    Look.EMPTY: ("", "No caption"),
+}
+OPEN = (Look.QUEUE, Look.WAIT, Look.RUN)
+# The mean over recent batches is not there before the first batch; a CPU takes about this long for one picture.
+_SECONDS_WHEN_UNKNOWN = 3.0
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """One sentence without its time: who or what, and how. `at` is shown after it, `code` in a face of its own."""
+
+    words: str
+    at: datetime | None = None
+    code: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture as a page shows it. `problem` is the failure of the last act, shown on the card itself."""
+
+    image: Image
+    look: Look
+    provenance: Provenance
+    seen: str = ""
+    job: CaptionJob | None = None
+    says: str = ""
+    percent: int = 0
+    can_use_another_model: bool = False
+    serving_name: str = ""
+    is_redrafting: bool = False
+    problem: DeskError | None = field(default=None, compare=False)
+
+    @property
+    def caption(self) -> Caption | None:
+        """The words the card shows."""
+        return self.image.caption
+
+    @property
+    def mark(self) -> str:
+        """The style name of the state's mark."""
+        return MARKS[self.look][0]
+
+    @property
+    def label(self) -> str:
+        """The state in words."""
+        return MARKS[self.look][1]
+
+    @property
+    def failure_words(self) -> str:
+        """What stopped the last job, in words."""
+        failure = FAILURES.get(self.job.error_code) if self.job else None
+        return (failure or FAILURES["unknown"]).words
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the card changes by itself before long."""
+        return self.look in OPEN or self.is_redrafting
+
+    @property
+    def alt(self) -> str:
+        """The approved caption; a draft nobody vouched for is never used as alt text."""
+        if self.image.published_caption is not None:
+            return self.image.published_caption.text
+        name = f", file {self.image.filename}" if self.image.filename else ""
+        return f"Picture {self.image.number}, no approved caption yet{name}"
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the cards of one page need besides their images."""
+
+    jobs: dict[UUID, CaptionJob]
+    reviews: dict[UUID, Review]
+    seen: dict[UUID, str]
+    places: dict[UUID, selectors.Place]
+    serving: selectors.Serving
+    viewer: User
+
+
+def cards_of(images: Sequence[Image], *, viewer: User, problem: DeskError | None = None) -> list[Card]:
+    """Build the cards of one page with a fixed number of queries, however many there are."""
+    serving = selectors.serving()
+    jobs = _newest_jobs(image.pk for image in images)
+    facts = _Facts(
+        jobs=jobs,
+        places=selectors.queue_places(jobs.values(), served_by=serving),
+        reviews=_standing_reviews(image.pk for image in images),
+        seen=_newest_decisions(image.pk for image in images),
+        serving=serving,
+        viewer=viewer,
+    )
+    return [_card(image, facts, problem) for image in images]
+
+
+def card_of(image: Image, *, viewer: User, problem: DeskError | None = None) -> Card:
+    """Build one card."""
+    return cards_of([image], viewer=viewer, problem=problem)[0]
+
+
+def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
+    job = facts.jobs.get(image.pk)
+    look = _look(image, job, facts.serving)
+    says, percent = _progress(look, job, facts)
+    return Card(
+        image=image,
+        look=look,
+        provenance=provenance(image, look, job, facts.reviews.get(image.pk), viewer=facts.viewer),
+        seen=facts.seen.get(image.pk, ""),
+        job=job,
+        says=says,
+        percent=percent,
+        can_use_another_model=look is Look.WAIT and facts.serving.ready and bool(job and job.model),
+        serving_name=wording.captioner(facts.serving.model),
+        is_redrafting=look not in OPEN and bool(job and job.is_open),
+        problem=problem,
+    )
+
+
+def _look(image: Image, job: CaptionJob | None, serving: selectors.Serving) -> Look:
+    if image.state == Image.State.QUEUED:
+        return Look.WAIT if job and _waits_for_worker(job, serving) else Look.QUEUE
+    return {
+        Image.State.DRAFTING: Look.RUN,
+        Image.State.DRAFT: Look.DRAFT,
+        Image.State.APPROVED: Look.APPROVED,
+        Image.State.REJECTED: Look.REJECTED,
+        Image.State.FAILED: Look.FAILED,
+        Image.State.CANCELLED: Look.CANCELLED,
+    }.get(Image.State(image.state), Look.EMPTY)
+
+
+def _waits_for_worker(job: CaptionJob, serving: selectors.Serving) -> bool:
+    return not serving.answers_for(job.model)
+
+
+def _progress(look: Look, job: CaptionJob | None, facts: _Facts) -> tuple[str, int]:
+    """Give the sentence of a card that changes by itself, and how far its bar stands, in per cent."""
+    serving = facts.serving
+    if job is None or look not in OPEN:
+        return "", 0
+    if look is Look.WAIT:
+        return _missing_words(job, serving), 0
+    if look is Look.QUEUE:
+        return _queue_words(job, facts.places[job.pk]), 0
+    expected = max(1.0, (serving.seconds_per_image or _SECONDS_WHEN_UNKNOWN) * 2)
+    spent = (timezone.now() - (job.started_at or timezone.now())).total_seconds()
+    drafts = int(job.params.get("num_captions", 1) or 1)
+    what = "The caption is being written." if drafts == 1 else f"{drafts} captions are being written."
+    left = expected - spent
+    return (
+        f"{what} It shows here in about {wording.duration(left)}." if left > 1 else f"{what} It shows here soon.",
+        min(95, max(5, round(100 * spent / expected))),
+    )
+
+
+def _missing_words(job: CaptionJob, serving: selectors.Serving) -> str:
+    if not serving.ready:
+        return "No worker is running. The picture is safe, keeps its place and starts by itself."
+    asked = f"Asked for the model “{job.model}”, and no worker has it loaded."
+    return f"{asked} Your picture keeps its place and starts by itself."
+
+
+def _queue_words(job: CaptionJob, here: selectors.Place) -> str:
+    place, seconds = here
+    words = wording.place_in_queue(max(1, place))
+    if job.failures:
+        return f"{words} It is tried again after a failure."
+    if seconds is None:
+        return f"{words} A draft comes by itself."
+    return f"{words} A draft should be here in about {wording.duration(seconds)}."
+
+
+def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review | None, *, viewer: User) -> Provenance:
+    """Say where a card's words came from, or what is known while there are none."""
+    caption = image.caption
+    if look in OPEN:
+        return _waiting_since(look, job, image)
+    if look is Look.FAILED and job is not None:
+        return Provenance("", code=job.error_code, after=f", attempt {job.attempt}", at=job.finished_at)
+    if look is Look.REJECTED and review is not None:
+        why = wording.reason(review)
+        by = f"Rejected by {wording.person(review.reviewer, viewer=viewer)}"
+        return Provenance(f"{by}: {why}" if why else by, at=review.created_at)
+    if caption is None:
+        return Provenance("Added", at=image.created_at)
+    if look is Look.APPROVED and review is not None:
+        return Provenance(_approved(image.published_caption or caption, review, viewer=viewer), at=review.created_at)
+    return origin(caption, viewer=viewer)
+
+
+def origin(caption: Caption, *, viewer: User) -> Provenance:
+    """Say where the words of one caption came from."""
+    if caption.kind == Caption.Kind.GENERATED:
+        score = wording.score(caption.score)
+        named = wording.captioner(caption.model, first=True)
+        return Provenance(f"{named}, score {score}" if score else named, at=caption.created_at)
+    who = wording.person(caption.author, viewer=viewer)
+    return Provenance(f"{_DEED[Caption.Kind(caption.kind)]} by {who}", at=caption.created_at)
+
+
+_DEED = {
+    Caption.Kind.EDITED: "Edited",
+    Caption.Kind.WRITTEN: "Written by hand",
+    Caption.Kind.IMPORTED: "Imported",
+    Caption.Kind.RESTORED: "Restored",
+    Caption.Kind.GENERATED: "Drafted",
+}
+
+
+def _approved(caption: Caption, review: Review, *, viewer: User) -> str:
+    reviewer = wording.person(review.reviewer, viewer=viewer)
+    if caption.kind == Caption.Kind.GENERATED:
+        return f"Drafted by {wording.captioner(caption.model)}, approved by {reviewer}"
+    deed = _DEED[Caption.Kind(caption.kind)]
+    if caption.author_id == review.reviewer_id:
+        return f"{deed} and approved by {reviewer}"
+    return f"{deed} by {wording.person(caption.author, viewer=viewer)}, approved by {reviewer}"
+
+
+def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenance:
+    if look is Look.RUN and job is not None:
+        return Provenance("Started", at=job.started_at)
+    if look is Look.WAIT and job is not None:
+        waited = (timezone.now() - job.created_at).total_seconds()
+        return Provenance(f"Waiting for {wording.duration(waited)}, since", at=job.created_at)
+    return Provenance("Added", at=image.created_at)
+
+
+def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:
+    ids = list(images)
+    newest = CaptionJob.objects.filter(image=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
+    chosen = Image.objects.filter(pk__in=ids).annotate(newest=Subquery(newest)).values("newest")
+    return {job.image_id: job for job in CaptionJob.objects.filter(pk__in=chosen)}
+
+
+def _standing_reviews(images: Iterable[UUID]) -> dict[UUID, Review]:
+    """Give the last decision of each image that was not taken back."""
+    decisions = ledger.standing(Review.objects.filter(image__in=list(images))).select_related("reviewer")
+    return {review.image_id: review for review in decisions.order_by("id")}
+
+
+def _newest_decisions(images: Iterable[UUID]) -> dict[UUID, str]:
+    """Give what `review.last_seen` gives, for many images at once."""
+    rows = Review.objects.filter(image__in=list(images)).order_by("id").values_list("image_id", "id")
+    return {image_id: str(review_id) for image_id, review_id in rows}

@@ -1,0 +1,260 @@
+"""The gallery: pictures newest first, adding more, and acts on several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from captions import jobs, review, selectors, trash
+from captions.errors import DeskError
+from captions.models import Image
+from captions.web import wording
+from captions.web.cards import cards_of
+from captions.web.doors import PersonRequest, go_back, person_only
+from captions.web.paging import page_of
+
+PAGE = 24
+BULK_LIMIT = 100
+State = Image.State
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One filter of the gallery: the states it shows, and what an empty page says."""
+
+    name: str
+    label: str
+    mark: str
+    states: Sequence[str]
+    empty_title: str = ""
+    empty_words: str = ""
+    always: bool = True
+
+
+CHIPS = (
+    Chip("all", "All", "", (), "Nothing here yet"),
+    Chip(
+        "draft",
+        "Draft",
+        "draft",
+        (State.DRAFT,),
+        "Every draft has a decision",
+        "New drafts show up here as soon as a model has written them.",
+    ),
+    Chip(
+        "approved",
+        "Approved",
+        "ok",
+        (State.APPROVED,),
+        "No approved caption yet",
+        "Approve a draft, and its picture shows up here.",
+    ),
+    Chip(
+        "rejected",
+        "Rejected",
+        "no",
+        (State.REJECTED,),
+        "No rejected draft",
+        "Drafts you reject are kept here with your reason.",
+    ),
+    Chip(
+        "open",
+        "In work",
+        "run",
+        (State.QUEUED, State.DRAFTING),
+        "Nothing is being drafted",
+        "Pictures show up here while they wait for a caption.",
+    ),
+    Chip(
+        "failed",
+        "Failed",
+        "bad",
+        (State.FAILED,),
+        "Nothing has failed",
+        "Pictures that could not be captioned would show up here, with what to do.",
+    ),
+    Chip(
+        "without",
+        "Without caption",
+        "",
+        (State.EMPTY, State.CANCELLED),
+        "Every picture was asked for a caption",
+        "Pictures whose drafting you cancelled would show up here.",
+        always=False,
+    ),
+)
+_CHIP = {chip.name: chip for chip in CHIPS}
+
+
+@person_only
+@require_GET
+def gallery(request: PersonRequest) -> HttpResponse:
+    """Show one page of the person's pictures, or for htmx only its cards."""
+    chip = chip_of(request.get_full_path())
+    after = request.GET.get("after", "")
+    rows = selectors.images(request.user)
+    if chip.states:
+        rows = rows.filter(state__in=chip.states)
+    page = page_of(rows, after=after, size=PAGE)
+    context = {
+        "cards": cards_of(page.rows, viewer=request.user),
+        "next_page": _address(chip, page.after) if page.after else "",
+        "here": _address(chip, after),
+    }
+    if request.htmx:
+        return render(request, "gallery/cards.html", context)
+    return render(request, "gallery/page.html", {**context, **frame(request, chip), "after": after} | _adding())
+
+
+def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
+    """Give what stands above the cards: chips with their counts, and how the workers are."""
+    counted = selectors.tally(request.user)
+    counts = {name: sum(counted.get(state, 0) for state in _CHIP[name].states) for name in _CHIP}
+    counts["all"] = sum(counted.values())
+    shown = [one for one in CHIPS if one.always or counts[one.name] or one is chip]
+    return {
+        "chip": chip.name,
+        "chips": [
+            {"name": one.name, "label": one.label, "mark": one.mark, "count": counts[one.name], "url": _address(one)}
+            for one in shown
+        ],
+        "counts": counts,
+        "empty_title": chip.empty_title,
+        "empty_words": chip.empty_words,
+        "first_page": _address(chip),
+        "workers_words": workers_words(selectors.serving()),
+    }
+
+
+def workers_words(serving: selectors.Serving) -> str:
+    """Say how many workers are ready and how fast they are."""
+    if not serving.ready:
+        return ""  # the note above the page says so
+    words = f"{wording.counted(serving.workers, 'worker')} ready"
+    if serving.seconds_per_image is None:
+        return words
+    return f"{words}, {serving.seconds_per_image:.1f} s a picture"
+
+
+@person_only
+@require_GET
+def cards(request: PersonRequest) -> HttpResponse:
+    """Give the parts of the named cards as they are now, for pages that are open."""
+    ids = _ids(request.GET.getlist("id"))
+    rows = selectors.images(request.user).filter(pk__in=ids)
+    chip = chip_of(request.get_full_path())
+    context = {
+        "cards": cards_of(list(rows), viewer=request.user),
+        "live": request.GET.get("force") != "1",
+        "here": _address(chip),
+        "oob": True,
+    }
+    return render(request, "gallery/live.html", {**context, **frame(request, chip)})
+
+
+@person_only
+@require_POST
+def bulk(request: PersonRequest) -> HttpResponseBase:
+    """Do one thing to every selected picture; those it does not fit are left as they are, and counted."""
+    name = request.POST.get("act", "") or request.GET.get("act", "")
+    act = _ACTS.get(name)
+    ids = _ids(request.POST.getlist("image") or request.GET.getlist("image"))
+    back = redirect(go_back(request))
+    if act is None or not ids:
+        messages.warning(request, "Select pictures first, then choose what to do with them.")
+        return back
+    does, done_words = act
+    done = 0
+    for image in _reachable(request, name).filter(pk__in=ids):
+        try:
+            done += does(request, image)
+        except DeskError:
+            continue
+    left = len(ids) - done
+    rest = f" {wording.counted(left, 'picture')} stayed as {'it was' if left == 1 else 'they were'}." if left else ""
+    undo_url = ""
+    if name == "discard":
+        undo_url = f"{reverse('bulk')}?{urlencode({'act': 'recover', 'image': ids}, doseq=True)}"
+    messages.success(request, f"{done_words.format(wording.counted(done, 'picture'))}{rest}", extra_tags=undo_url)
+    return back
+
+
+def _reachable(request: PersonRequest, act: str) -> QuerySet[Image]:
+    return selectors.trash(request.user) if act == "recover" else selectors.images(request.user)
+
+
+def _approve(request: PersonRequest, image: Image) -> int:
+    if image.state != State.DRAFT:
+        return 0
+    review.approve(image=image, reviewer=request.user)
+    return 1
+
+
+def _again(request: PersonRequest, image: Image) -> int:
+    return int(jobs.request(image=image, chosen={}).created)
+
+
+def _discard(request: PersonRequest, image: Image) -> int:
+    trash.discard(image=image, by=request.user)
+    return 1
+
+
+def _recover(request: PersonRequest, image: Image) -> int:
+    trash.recover(image=image, by=request.user)
+    return 1
+
+
+_ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
+    "approve": (_approve, "Approved the drafts of {}."),
+    "again": (_again, "{} went into the queue."),
+    "discard": (_discard, "{} went into the trash."),
+    "recover": (_recover, "{} came back."),
+}
+
+
+def _adding() -> dict[str, Any]:
+    limit = settings.MAX_UPLOAD_BYTES
+    return {
+        "max_bytes": limit,
+        "max_words": f"{limit // (1024 * 1024)} MB",
+        "accept": "image/*,.heic,.heif,.avif,.tif,.tiff",
+        "formats": ", ".join(formats()),
+    }
+
+
+def formats() -> Iterable[str]:
+    """Name the formats that this desk takes, in the order people know them."""
+    names = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP"]
+    return names + ["HEIC"] * settings.ACCEPT_HEIF + ["AVIF"] * settings.ACCEPT_AVIF
+
+
+def _ids(raw: Iterable[str]) -> list[UUID]:
+    found = []
+    for word in list(raw)[:BULK_LIMIT]:
+        try:
+            found.append(UUID(word))
+        except ValueError:
+            continue
+    return found
+
+
+def _address(chip: Chip, after: str = "") -> str:
+    query = {key: value for key, value in (("show", chip.name if chip.states else ""), ("after", after)) if value}
+    return reverse("gallery") + (f"?{urlencode(query)}" if query else "")
+
+
+def chip_of(address: str) -> Chip:
+    """Give the filter that an address of the gallery asks for."""
+    asked = parse_qs(urlsplit(address).query).get("show", ["all"])[0]
+    return _CHIP.get(asked, CHIPS[0])

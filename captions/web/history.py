@@ -1,0 +1,188 @@
+"""Every version of one picture's words, newest first, as the image page tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from django.contrib.auth.models import User
+
+from captions.errors import FAILURES
+from captions.models import Caption, CaptionJob, Image, Review
+from captions.web import wording
+from captions.web.difference import Piece, difference
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline.
+
+    `deed` is set in bold, `who` follows it. `caption` are its words; `pieces` show what changed against `compared`.
+    `drafts` are further candidates of the same job. `note` is its provenance sentence, `revision` stands in it.
+    """
+
+    at: datetime
+    deed: str
+    who: str = ""
+    mark: str = ""
+    caption: Caption | None = None
+    is_struck: bool = False
+    pieces: Sequence[Piece] = ()
+    compared: str = ""
+    drafts: Sequence[Caption] = ()
+    note: str = ""
+    revision: str = ""
+    can_restore: bool = False
+    order: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def history(
+    image: Image,
+    *,
+    captions: Iterable[Caption],
+    reviews: Iterable[Review],
+    jobs: Iterable[CaptionJob],
+    viewer: User,
+) -> list[Entry]:
+    """Tell everything that happened to the words of `image`, newest first."""
+    listed = sorted(captions, key=lambda caption: (caption.created_at, caption.id))
+    entries = [
+        *_by_people(image, listed, viewer),
+        *_by_models(image, listed),
+        *(_decision(image, review, viewer) for review in reviews),
+        *(_ended(job) for job in jobs if job.state in (CaptionJob.State.FAILED, CaptionJob.State.CANCELLED)),
+        Entry(
+            at=image.created_at,
+            deed="Added",
+            who=f"by {wording.person(image.owner, viewer=viewer)}",
+            note=image.filename,
+            order=-1,
+        ),
+    ]
+    # Several rows of one act carry nearly one time: a decision stands above the words it decided on.
+    return sorted(entries, key=lambda entry: (entry.at, entry.order), reverse=True)
+
+
+def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[Entry]:
+    numbers = {caption.id: f"version {number}" for number, caption in enumerate(captions, 1)}
+    return [
+        Entry(
+            at=caption.created_at,
+            deed=_DEEDS[Caption.Kind(caption.kind)],
+            who=f"by {wording.person(caption.author, viewer=viewer)}",
+            caption=caption,
+            pieces=_pieces(caption),
+            compared=_compared(caption, numbers),
+            can_restore=caption.id != image.caption_id,
+            order=1,
+        )
+        for caption in captions
+        if caption.kind != Caption.Kind.GENERATED
+    ]
+
+
+def _by_models(image: Image, captions: Sequence[Caption]) -> list[Entry]:
+    generated = [caption for caption in captions if caption.kind == Caption.Kind.GENERATED]
+    generated.sort(key=lambda caption: (str(caption.job_id), caption.rank or 0))
+    return [_drafts(image, list(group)) for _, group in groupby(generated, key=lambda caption: caption.job_id)]
+
+
+def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
+    best = group[0]
+    return Entry(
+        at=best.created_at,
+        deed=wording.counted(len(group), "draft"),
+        who=f"from {wording.captioner(best.model)}",
+        caption=best,
+        drafts=group[1:],
+        note=_settings(best),
+        revision=best.revision[:7],
+        can_restore=best.id != image.caption_id,
+    )
+
+
+def _settings(caption: Caption) -> str:
+    """Say with what a draft was made, in the words of the panel."""
+    params = caption.params
+    parts = [f"longest {params['max_length']} pieces"] if "max_length" in params else []
+    if params.get("do_sample"):
+        parts.append(f"by chance, boldness {params.get('temperature', 1)}")
+        parts.append(f"likeliest {params.get('top_k', 50)} words, share {params.get('top_p', 1)}")
+    elif "num_beams" in params:
+        parts.append(f"search width {params['num_beams']}")
+    if caption.seed is not None:
+        parts.append(f"seed {caption.seed}")
+    score = wording.score(caption.score)
+    if score:
+        parts.append(f"score {score}")
+    words = ", ".join(parts)
+    return words[:1].upper() + words[1:]
+
+
+def _decision(image: Image, review: Review, viewer: User) -> Entry:
+    who = f"by {wording.person(review.reviewer, viewer=viewer)}"
+    decision = Review.Decision(review.decision)
+    if decision is Review.Decision.REJECT:
+        why = wording.reason(review)
+        return Entry(
+            at=review.created_at,
+            deed="Rejected",
+            who=f"{who}: {why}" if why else who,
+            mark="no",
+            caption=review.caption,
+            is_struck=True,
+            order=2,
+        )
+    if decision is Review.Decision.UNDO:
+        return Entry(at=review.created_at, deed="Decision taken back", who=who, order=2)
+    is_published = image.published_caption_id == review.caption_id
+    return Entry(
+        at=review.created_at,
+        deed="Approved" if decision is Review.Decision.APPROVE else "Edited and approved",
+        who=who,
+        mark="ok",
+        caption=review.caption if decision is Review.Decision.APPROVE else None,
+        note="Published. Used for alt text and by the API." if is_published else "",
+        order=2,
+    )
+
+
+def _ended(job: CaptionJob) -> Entry:
+    if job.state == CaptionJob.State.CANCELLED:
+        return Entry(at=job.finished_at or job.created_at, deed="Cancelled", who="before a caption was there")
+    failure = FAILURES.get(job.error_code)
+    return Entry(
+        at=job.finished_at or job.created_at,
+        deed="Failed",
+        mark="bad",
+        note=failure.words if failure else "",
+        extra={"code": job.error_code},
+    )
+
+
+_DEEDS = {
+    Caption.Kind.EDITED: "Edited",
+    Caption.Kind.WRITTEN: "Written by hand",
+    Caption.Kind.IMPORTED: "Imported",
+    Caption.Kind.RESTORED: "Restored",
+    Caption.Kind.GENERATED: "Drafted",
+}
+
+
+def _pieces(caption: Caption) -> list[Piece]:
+    if caption.kind != Caption.Kind.EDITED or caption.parent is None:
+        return []
+    return difference(caption.parent.text, caption.text)
+
+
+def _compared(caption: Caption, numbers: dict[UUID, str]) -> str:
+    if caption.parent is None:
+        return ""
+    parent = caption.parent
+    if parent.kind == Caption.Kind.GENERATED:
+        return f"draft {parent.rank} from {wording.captioner(parent.model)}"
+    return numbers.get(parent.id, "an earlier version")

@@ -1,0 +1,46 @@
+"""Server-sent events: tells a person's open pages which pictures changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
+from captions import events
+
+# A stream ends after this long and the browser comes back by itself, so that whoever was logged out or switched off in
+# the meantime is heard no longer than that.
+LONGEST_SECONDS = 300.0
+RETRY_MS = 3000
+
+
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    """Stream what happens to the person's pictures; the data of each event is JSON (see captions.events)."""
+    user = await request.auser()
+    # Reading the session opened a connection to the database. The stream needs none, and would else hold it for
+    # minutes: a handful of open pages would starve the whole site.
+    await sync_to_async(connections.close_all)()
+    if not user.is_authenticated:
+        return HttpResponse("Log in first.\n", status=403, content_type="text/plain")
+    response = StreamingHttpResponse(_lines(user.pk), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"  # a proxy that collects the answer would hold every event back
+    return response
+
+
+async def _lines(owner_id: int) -> AsyncIterator[str]:
+    yield f"retry: {RETRY_MS}\n\n"
+    end = asyncio.get_running_loop().time() + LONGEST_SECONDS
+    async with aclosing(events.subscribe(owner_id)) as heard:
+        async for event in heard:
+            if event["kind"] == "beat":
+                yield ": beat\n\n"  # noticed by proxies and by a reader that has gone, shown to nobody
+            else:
+                yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
+            if asyncio.get_running_loop().time() > end:
+                return

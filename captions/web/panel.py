@@ -1,0 +1,163 @@
+"""The parameter panel: every knob of captions.params as a form field, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from captions.params import KNOBS, PRESETS, GenerationParams, Knob, ParamsInvalid, Value, complete, parse
+
+NAMES = frozenset(knob.name for knob in KNOBS)
+PRESET_NAMES = {"quick": "Quick", "careful": "Careful", "varied": "Varied"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One knob with the value that the panel shows. `problem` is the sentence above it when it was refused."""
+
+    knob: Knob
+    value: Any
+    default: Any = None
+    is_asleep: bool = False
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        """The id of its form field."""
+        return f"knob-{self.knob.name}"
+
+    @property
+    def kind(self) -> str:
+        """The sort of its form field."""
+        if self.knob.kind is bool:
+            return "checkbox"
+        return "number" if self.knob.name == "seed" else "range"
+
+    @property
+    def shown(self) -> str:
+        """The value as a person reads it: the unit is said, a fraction keeps its places."""
+        if self.is_asleep:
+            return "Off"
+        if isinstance(self.value, float):
+            return f"{self.value:.{places(self.knob)}f}"
+        return f"{self.value} {self.knob.unit}".strip() if self.value is not None else ""
+
+    @property
+    def written(self) -> str:
+        """The value as a form field holds it."""
+        return "" if self.value is None else str(self.value)
+
+    @property
+    def places(self) -> int:
+        """How many decimal places its values have."""
+        return places(self.knob)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The whole panel: knobs always in sight, the rest, and the preset that the values amount to."""
+
+    in_sight: list[Setting]
+    behind: list[Setting]
+    preset: str
+    drafts: int
+    problems: Mapping[str, str]
+
+    @property
+    def presets(self) -> list[tuple[str, str, str]]:
+        """Name, label and values of each preset; the values are JSON for the script that moves the sliders."""
+        return [(name, PRESET_NAMES.get(name, name.title()), _values(name)) for name in PRESETS]
+
+    @property
+    def behind_has_problem(self) -> bool:
+        """Whether the part that is folded away must be open to show what is wrong."""
+        return any(setting.problem for setting in self.behind)
+
+
+def panel_of(
+    *,
+    defaults: GenerationParams,
+    chosen: Mapping[str, Any] | None = None,
+    problems: Mapping[str, str] | None = None,
+) -> Panel:
+    """Build the panel for a model's defaults with what a person chose on top, refused values included."""
+    ground = defaults.as_dict()
+    values: dict[str, Any] = {**ground, **(chosen or {})}
+    awake = values.get("do_sample") in (True, "on", "true", "1")
+    wrong = problems or {}
+    settings = [
+        Setting(
+            knob,
+            values[knob.name],
+            default=ground[knob.name],
+            is_asleep=bool(knob.wakes_with) and not awake,
+            problem=wrong.get(knob.name, ""),
+        )
+        for knob in KNOBS
+    ]
+    return Panel(
+        in_sight=[setting for setting in settings if setting.knob.always_in_sight],
+        behind=[setting for setting in settings if not setting.knob.always_in_sight],
+        preset=_preset_of(values, defaults),
+        drafts=_drafts(values),
+        problems=wrong,
+    )
+
+
+def read(form: Mapping[str, str], *, defaults: GenerationParams) -> dict[str, Value]:
+    """Give what a person chose: the knobs that differ from the model's defaults. Raises ParamsInvalid.
+
+    Without script the preset's radio button cannot move the sliders, so its values stand in for those left alone; with
+    script the sliders say it all, and the form says so in its field `tuned`.
+    """
+    sent = {knob.name: form[knob.name] for knob in KNOBS if form.get(knob.name, "") != ""}
+    if "do_sample" not in sent:
+        sent["do_sample"] = "false"
+    ground = defaults.as_dict()
+    moved = {name: value for name, value in _parsed(sent).items() if value != ground[name]}
+    if not form.get("tuned"):
+        moved = {**PRESETS.get(form.get("preset", ""), {}), **moved}
+    return parse({name: value for name, value in moved.items() if value != ground[name]})
+
+
+def _parsed(sent: Mapping[str, str]) -> dict[str, Value]:
+    """Read the form as a whole: sliders left at the width of a model count as chosen only when they differ."""
+    try:
+        return parse(sent)
+    except ParamsInvalid as refused:
+        # The width is on every form; a person who only asked for more drafts has not chosen the width they saw.
+        if set(refused.problems) == {"num_beams"} and "num_captions" in sent:
+            return parse({name: value for name, value in sent.items() if name != "num_beams"}) | _own_width(sent)
+        raise
+
+
+def _own_width(sent: Mapping[str, str]) -> dict[str, Value]:
+    return parse({"num_beams": sent["num_beams"]})
+
+
+def _preset_of(values: Mapping[str, Any], defaults: GenerationParams) -> str:
+    """Name the preset that gives exactly these values on this model, or "" when none does."""
+    for name, preset in PRESETS.items():
+        whole = complete(preset, defaults=defaults).as_dict()
+        if all(str(whole[key]) == str(values.get(key)) for key in whole if key != "seed"):
+            return name
+    return ""
+
+
+def _values(name: str) -> str:
+    return json.dumps(dict(PRESETS[name]))
+
+
+def _drafts(values: Mapping[str, Any]) -> int:
+    try:
+        return int(values.get("num_captions") or 1)
+    except (TypeError, ValueError):
+        return 1
+
+
+def places(knob: Knob) -> int:
+    """Give the decimal places of a knob's step: 0.05 has two."""
+    step = f"{knob.step:g}" if knob.step else "1"
+    return len(step.partition(".")[2])
