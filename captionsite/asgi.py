@@ -6,4 +6,10 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "captionsite.settings")
 
-application = get_asgi_application()
+_application = get_asgi_application()  # it sets Django up, which the imports below need
+
+from django.conf import settings  # noqa: E402  # see above
+
+from captions.api.bodies import BodyLimit  # noqa: E402  # see above
+
+application = BodyLimit(_application, picture_bytes=settings.MAX_UPLOAD_BYTES)

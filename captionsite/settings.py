@@ -378,6 +378,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "captions.api.schema.DeskSchema",
     "DEFAULT_VERSIONING_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,  # ?format= is a filter of ours: pictures of that format
     "EXCEPTION_HANDLER": "captions.api.failures.handle",
     "DEFAULT_THROTTLE_CLASSES": ["captions.api.throttles.PerPerson", "captions.api.throttles.PerAddress"],
     "DEFAULT_THROTTLE_RATES": {
@@ -396,6 +397,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ImageState": "captions.models.Image.State",
+        "JobState": "captions.models.CaptionJob.State",
+        "CaptionKind": "captions.models.Caption.Kind",
+        "PictureFormat": "captions.models.Image.Format",
+        "ReviewDecision": "captions.models.Review.Decision",
+        "DecisionAsked": "captions.api.serializers.DECISIONS",
+        "FailureType": "captions.api.serializers.FAILURE_TYPES",
+    },
 }
 
 # --- Logs ----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ class Newest(BasePagination):
         link = {
             "type": ["string", "null"],
             "format": "uri",
-            "examples": ["https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg"],
+            "example": "https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg",
         }
         return {
             "type": "object",

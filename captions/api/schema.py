@@ -44,10 +44,6 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
         _example("client_error", "permission_denied", "CSRF Failed: CSRF token missing."),
     ),
     404: ("There is no such thing here, or it is not yours.", _known("not_found")),
-    405: (
-        "This address has no such method; the header Allow lists those it has.",
-        _example("client_error", "method_not_allowed", "Method “PUT” not allowed."),
-    ),
     406: (
         "The header Accept names no type that this address can answer with.",
         _example("client_error", "not_acceptable", "Could not satisfy the request Accept header."),
@@ -56,7 +52,6 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     413: ("The body is larger than this server accepts.", _known("file_too_large")),
     415: ("The body's type is not one that this address takes.", _known("unsupported_format")),
     416: ("The header Range names bytes that the file does not have.", _known("range_not_satisfiable")),
-    422: ("The request is understood and cannot be done.", _known("poison_image")),
     429: (
         "Too many requests, or too many pictures waiting. Retry-After says when to come back.",
         _known("queue_full"),

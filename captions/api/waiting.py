@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,7 +55,7 @@ def wait_seconds(request: Request) -> float:
     return seconds
 
 
-def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Awaitable[HttpResponseBase]]:
+def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Make a view of DRF asynchronous, so that its answer may wait for a job."""
 
     @functools.wraps(view)

@@ -60,7 +60,8 @@ def test_it_finds_the_person_of_a_secret(owner: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda s: s[:-1], lambda s: s + "A", lambda s: s[6:], lambda s: s.upper(), lambda s: "", lambda s: "é" + s]
+    "change",
+    [lambda s: s[:-1], lambda s: s + "A", lambda s: s[6:], lambda s: s.upper(), lambda s: "", lambda s: "é" + s],
 )
 def test_it_finds_nothing_for_a_secret_that_is_not_exact(owner: User, change, django_assert_num_queries) -> None:
     _, secret = tokens.mint(user=owner, name="nightly")

@@ -1,0 +1,1 @@
+"""Views of the REST API: permission, parsing, one service call, answer."""

@@ -1,0 +1,267 @@
+"""Pictures: upload, list, look at, throw away, fetch the bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from captions import ingest, media, selectors, trash
+from captions.api import examples, uploads
+from captions.api.base import DeskView
+from captions.api.filters import ImageFilter
+from captions.api.serializers import BINARY, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
+from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
+from captions.errors import DeskError
+from captions.models import CaptionJob, Image
+from captions.params import KNOBS
+
+JOBS_SHOWN: Final = 20
+RANGE_REFUSED: Final = 416
+
+WAIT_PARAMETER: Final = OpenApiParameter(
+    "wait",
+    {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS, "default": 0},
+    description="Seconds to wait for the captions; the answer is 202 when they are not ready by then.",
+)
+_KIND_OF = {int: "integer", float: "number", bool: "boolean"}
+KNOB_PARAMETERS: Final = [
+    OpenApiParameter(
+        knob.name,
+        {"type": _KIND_OF[knob.kind]}
+        | ({} if knob.kind is bool else {"minimum": knob.minimum, "maximum": knob.maximum}),
+        description=f"{knob.label}. {knob.help}",
+    )
+    for knob in KNOBS
+]
+MODEL_PARAMETER: Final = OpenApiParameter(
+    "model", {"type": "string", "maxLength": 200}, description="The model to ask for; any that serves when left out."
+)
+_PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp", "image/heic")
+
+
+def jobs_of(image: Image) -> list[CaptionJob]:
+    """Give the newest jobs of a picture with their drafts; the list of jobs has the rest."""
+    return list(image.jobs.order_by("-created_at", "-id").prefetch_related("captions__author")[:JOBS_SHOWN])
+
+
+class ImageView(DeskView):
+    """Base of views about one picture."""
+
+    queryset: QuerySet[Any, Any] | None = Image.objects.none()
+    serializer_class: type[BaseSerializer[Any]] | None = ImageWithJobsSerializer
+
+    def image(self, image_id: UUID) -> Image:
+        """Give a picture that the person may see. Raises DeskError `not_found`."""
+        return selectors.image(self.person, image_id)
+
+    def own_image(self, image_id: UUID) -> Image:
+        """Give a picture of the person's own: reviewers see others' pictures, and change nothing but the decision.
+
+        Raises DeskError `not_found`.
+        """
+        return selectors.own_image(self.person, image_id)
+
+    def shown(self, image_id: UUID) -> dict[str, Any]:
+        """Give the answer about a picture as it is now in the database."""
+        related = ("owner", "caption__author", "published_caption__author")
+        image = Image.objects.filter(pk=image_id).select_related(*related).first()
+        if image is None:
+            raise DeskError("not_found")
+        image.recent_jobs = jobs_of(image)  # type: ignore[attr-defined]  # the serializer's source of `jobs`
+        return dict(ImageWithJobsSerializer(image, context=self.get_serializer_context()).data)
+
+
+class Images(ImageView):
+    """All pictures of one person."""
+
+    serializer_class = ImageSerializer
+    parser_classes = [MultiPartParser]
+    filterset_class = ImageFilter
+    refuses = {"GET": [400], "POST": [400, 413, 415, 507]}
+
+    @extend_schema(
+        operation_id="list_images",
+        summary="List your pictures",
+        tags=["images"],
+        responses={200: ImageSerializer(many=True)},
+        examples=examples.IMAGES,
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first. `deleted=true` lists the trash."""
+        in_trash = request.query_params.get("deleted") == "true"
+        return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+
+    @extend_schema(
+        operation_id="upload_image",
+        summary="Upload a picture and have it captioned",
+        tags=["images"],
+        parameters=[
+            WAIT_PARAMETER,
+            MODEL_PARAMETER,
+            OpenApiParameter("filename", str, description="What to call the picture, when it is the body itself."),
+            *KNOB_PARAMETERS,
+        ],
+        request={"multipart/form-data": UploadSerializer, **dict.fromkeys(_PICTURE_TYPES, BINARY)},
+        responses={
+            201: OpenApiResponse(ImageWithJobsSerializer, "A new picture, with its job."),
+            200: OpenApiResponse(ImageWithJobsSerializer, "You have these bytes already: the picture as it is."),
+            202: OpenApiResponse(ImageWithJobsSerializer, "Taken, and the captions were not ready in time."),
+        },
+        examples=examples.UPLOAD,
+    )
+    def post(self, request: Request) -> Response:
+        """Send the picture as the field `file` of a form, or as the body itself with its own Content-Type.
+
+        Generation parameters go into further fields of the form or into the address. The same bytes are kept once per
+        person: uploading them again answers 200 with the picture that is there, taken out of the trash if need be, and
+        makes a new job only when parameters are given. With `wait`, the answer comes when the captions are ready; when
+        they are not ready in time, or the job failed, it is 202, `caption` is null, and `jobs` says more.
+        """
+        seconds = wait_seconds(request)
+        upload = uploads.take(request)
+        received = ingest.receive(
+            owner=self.person, file=upload.file, filename=upload.filename, chosen=upload.chosen, model=upload.model
+        )
+        image = received.image
+        address = request.build_absolute_uri(reverse("api-image", args=[image.pk]))
+        response = Response(self.shown(image.pk), 201 if received.created else 200, headers={"Location": address})
+        if received.job is not None and seconds:
+            self._answer_when_ended(response, received.job, seconds)
+        return response
+
+    def _answer_when_ended(self, response: Response, job: CaptionJob, seconds: float) -> None:
+        """Make the answer "not ready" for now, and have it filled in once the job has ended well."""
+        image_id, job_id, status = job.image_id, job.pk, response.status_code
+        response.status_code = 202
+        response.data["caption"] = None
+
+        def fill() -> None:
+            response.data = self.shown(image_id)
+            if CaptionJob.objects.get(pk=job_id).state == CaptionJob.State.DONE:
+                response.status_code = status
+            else:
+                response.data["caption"] = None
+
+        response.wait = Wait(job_id, seconds, fill)  # type: ignore[attr-defined]  # read by waits_for_job
+
+
+class OneImage(ImageView):
+    """One picture."""
+
+    @extend_schema(
+        operation_id="get_image", summary="Look at one picture", tags=["images"], examples=examples.IMAGE_WITH_JOBS
+    )
+    def get(self, request: Request, image_id: UUID) -> Response:
+        """The picture, the caption on show, the published one, and its newest jobs."""
+        return Response(self.shown(self.image(image_id).pk))
+
+    @extend_schema(
+        operation_id="delete_image",
+        summary="Put one picture into the trash",
+        tags=["images"],
+        responses={204: OpenApiResponse(description="It is in the trash.")},
+    )
+    def delete(self, request: Request, image_id: UUID) -> Response:
+        """It can be recovered until the trash is emptied. Its open jobs are cancelled."""
+        trash.discard(image=self.image(image_id), by=self.person)
+        return Response(status=204)
+
+
+class Recovery(ImageView):
+    """Out of the trash again."""
+
+    @extend_schema(
+        operation_id="recover_image",
+        summary="Take one picture out of the trash",
+        tags=["images"],
+        request=None,
+        responses={200: ImageWithJobsSerializer},
+        examples=examples.IMAGE_WITH_JOBS,
+    )
+    def post(self, request: Request, image_id: UUID) -> Response:
+        """Nothing changes when it is not in the trash."""
+        image = selectors.trash(self.person).filter(pk=image_id).first() or self.image(image_id)
+        trash.recover(image=image, by=self.person)
+        return Response(self.shown(image_id))
+
+
+class Bytes(ImageView):
+    """The bytes of a picture."""
+
+    refuses = {"GET": [416]}
+    kind = ""
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Never refuse by Accept: the answer is the picture, or a failure in JSON."""
+        return super().perform_content_negotiation(request, force=True)
+
+    def send(self, request: Request, image: Image) -> HttpResponseBase:
+        """Answer with the bytes; whole, or the range that was asked for."""
+        response = media.serve(request._request, image, self.kind)
+        if response.status_code != RANGE_REFUSED:
+            return response
+        refusal: HttpResponseBase = self.handle_exception(DeskError("range_not_satisfiable"))
+        refusal["Content-Range"] = response["Content-Range"]
+        return refusal
+
+
+_RENDITION: Final = {
+    (200, "image/webp"): OpenApiResponse(BINARY, "WebP, upright, sRGB, without metadata."),
+    (206, "image/webp"): OpenApiResponse(BINARY, "The range that was asked for."),
+    304: OpenApiResponse(description="Unchanged since the time or tag that was named."),
+}
+
+
+class Thumbnail(Bytes):
+    """The small rendition."""
+
+    kind = "thumbnail"
+
+    @extend_schema(
+        operation_id="get_thumbnail", summary="Fetch the small rendition", tags=["images"], responses=_RENDITION
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """At most 480 pixels on its longer side."""
+        return self.send(request, self.image(image_id))
+
+
+class Screen(Bytes):
+    """The large rendition."""
+
+    kind = "screen"
+
+    @extend_schema(
+        operation_id="get_screen", summary="Fetch the large rendition", tags=["images"], responses=_RENDITION
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """At most 1,600 pixels on its longer side; what the model saw."""
+        return self.send(request, self.image(image_id))
+
+
+class Original(Bytes):
+    """The untouched bytes, for their owner alone: they may say where and when the picture was taken."""
+
+    kind = "original"
+
+    @extend_schema(
+        operation_id="get_original",
+        summary="Fetch the original, byte for byte",
+        tags=["images"],
+        responses={
+            (200, "application/octet-stream"): OpenApiResponse(BINARY, "The bytes as they came, as an attachment."),
+            (206, "application/octet-stream"): OpenApiResponse(BINARY, "The range that was asked for."),
+            304: OpenApiResponse(description="Unchanged since the time or tag that was named."),
+        },
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """For its owner only."""
+        return self.send(request, self.own_image(image_id))
