@@ -23,10 +23,11 @@ from PIL import (
     MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
-from captions.decoder.contract import DecodeRefused, Limits
+from captions.decoder.contract import MIB, DecodeRefused, Limits
 from captions.decoder.structure import Skeleton, skeleton, sniff
 
 try:
@@ -130,12 +131,14 @@ def _check_size(width: int, height: int, frames: int, limits: Limits) -> None:
 
 
 def _refusal_for(error: Exception, data: bytes, kind: str, bones: Skeleton) -> DecodeRefused:
-    said = f"{kind}: {type(error).__name__}: {error}"
+    unknown = isinstance(error, UnidentifiedImageError)  # its message names an address in memory
+    said = f"{kind}: " + ("no reader accepts it" if unknown else f"{type(error).__name__}: {error}")
     words = str(error).lower()
     if "memory" in words or "alloc" in words:  # libheif, libwebp and libavif report it in words only
         return DecodeRefused("decoder_memory", said)
-    jpeg_without_end = kind == "JPEG" and not data.rstrip(b"\0").endswith(b"\xff\xd9")
-    if bones.cut_short or jpeg_without_end or "truncated" in words:
+    no_end = kind == "JPEG" and not data.rstrip(b"\0").endswith(b"\xff\xd9")
+    no_pixels = kind in ("HEIF", "AVIF") and b"mdat" not in data
+    if bones.cut_short or no_end or no_pixels or "truncated" in words:
         return DecodeRefused("truncated_image", said)
     return DecodeRefused("corrupt_image", said)
 
@@ -159,16 +162,17 @@ def _draw(data: bytes, kind: str, bones: Skeleton, limits: Limits) -> Drawn:
     picture.load()
     if bones.cut_short:
         raise DecodeRefused("truncated_image", f"{kind}: the first frame is whole, the rest of the file is missing")
+    if bones.damaged:
+        raise DecodeRefused("corrupt_image", f"{kind}: a checksum is wrong")
     _check_size(*picture.size, frames, limits)  # HEIF may find another size while decoding than its header said
     orientation = max(orientation, _orientation(picture))  # after load(): a PNG may carry EXIF behind its pixels
-    had_alpha = picture.has_transparency_data
-    profile_data = picture.info.get("icc_profile")
+    profile_data = picture.info.get("icc_profile") or (base64.b64decode(DISPLAY_P3) if bones.display_p3 else None)
     upright = _upright(picture)
     if orientation >= 5:
         width, height = height, width
     if kind in ("HEIF", "TIFF"):  # these readers apply their own transformations; what they give is upright
         width, height = upright.size
-    screen, profile = _screen(upright, profile_data, fit((width, height), limits.screen_edge), limits)
+    screen, had_alpha, profile = _screen(upright, profile_data, fit((width, height), limits.screen_edge), limits)
     thumbnail = _resized(screen, fit((width, height), limits.thumbnail_edge))
     return Drawn(
         format=kind,
@@ -230,8 +234,11 @@ def _upright(picture: ImageFile.ImageFile) -> Image.Image:
 
 def _screen(
     picture: Image.Image, profile_data: object, size: tuple[int, int], limits: Limits
-) -> tuple[Image.Image, str]:
-    """The picture at `size` as opaque sRGB without metadata (H x W x 3, 8 bit), and what became of its profile."""
+) -> tuple[Image.Image, bool, str]:
+    """The picture at `size` as opaque sRGB without metadata (H x W x 3, 8 bit).
+
+    Also says whether anything shone through, and what became of its profile.
+    """
     small = _resized(_resizable(picture), size)
     alpha = small.getchannel("A") if small.mode in ("LA", "RGBA") else None
     colour = small.convert({"LA": "L", "RGBA": "RGB"}[small.mode]) if alpha else small
@@ -239,7 +246,8 @@ def _screen(
     # Pasting into a new picture leaves every kind of metadata behind: saving a converted one would keep some.
     clean = Image.new("RGB", size, (255, 255, 255))
     clean.paste(colour, (0, 0), alpha)
-    return clean, profile
+    had_alpha = alpha is not None and alpha.getextrema()[0] != 255
+    return clean, had_alpha, profile
 
 
 def _resizable(picture: Image.Image) -> Image.Image:
@@ -361,6 +369,7 @@ def warm_up() -> None:
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     ImageFile.LOAD_TRUNCATED_IMAGES = False
+    PngImagePlugin.MAX_TEXT_CHUNK = 8 * MIB  # profiles count as text; one over the limit is ignored, not refused
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures run side by side; threads would only multiply the memory
     if pillow_heif is not None:
         pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
@@ -408,7 +417,7 @@ def samples() -> list[bytes]:
 
 def _saved(picture: Image.Image, format_name: str, **options: object) -> bytes:
     out = io.BytesIO()
-    picture.save(out, format_name, **options)
+    picture.copy().save(out, format_name, **options)  # saving as JPEG leaves settings that spoil a later TIFF
     return out.getvalue()
 
 
@@ -428,4 +437,16 @@ HEIF_SAMPLE = (
     "bHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADAAAAABAAAAIAAAAAH////wAAAAAv///+AAAAACAAAAEHBp"
     "eGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAAERtZGF0AAAAOCgBrwSY+GsbU0VGn1cpTIXJqGY/PE2AM9ahPjZx"
     "oqKVhanJoIgkxZhPF4j4xOU3zb1AyjNR2QrR"
+)
+
+# Display P3 as a profile: primaries and white point adapted to D50, the tone curve of IEC 61966-2-1 (ICC.1:2001-04).
+DISPLAY_P3 = (
+    "AAACEAAAAAACQAAAbW50clJHQiBYWVogAAAAAAAAAAAAAAAAYWNzcAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAPbWAAEA"
+    "AAAA0y0AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAJZGVzYwAAAPAAAABfY3BydAAA"
+    "AVAAAAANd3RwdAAAAWAAAAAUclhZWgAAAXQAAAAUZ1hZWgAAAYgAAAAUYlhZWgAAAZwAAAAUclRSQwAAAbAAAAAgZ1RSQwAAAdAA"
+    "AAAgYlRSQwAAAfAAAAAgZGVzYwAAAAAAAAAFbWFkZQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAdGV4dAAAAABub25lAAAAAFhZWiAAAAAAAAD21gABAAAAANMtWFla"
+    "IAAAAAAAAIPfAAA9v////7tYWVogAAAAAAAASr8AALE3AAAKuVhZWiAAAAAAAAAoOAAAEQsAAMi5cGFyYQAAAAAAAwAAAAJmZgAA"
+    "8qcAAA1ZAAAT0AAACltwYXJhAAAAAAADAAAAAmZmAADypwAADVkAABPQAAAKW3BhcmEAAAAAAAMAAAACZmYAAPKnAAANWQAAE9AA"
+    "AApb"
 )

@@ -8,6 +8,8 @@ and the BigTIFF extension; ISO/IEC 14496-12, section 4.2.
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -19,12 +21,18 @@ LONG_BOXES = {b"ftyp", b"meta", b"moov", b"mdat"}
 
 @dataclass
 class Skeleton:
-    """Size in pixels and frames as far as the skeleton tells (0: it does not), and whether the file was cut short."""
+    """What the skeleton tells: size in pixels and frames (0: it does not say), and whether the file was cut short.
+
+    `damaged`: a checksum is wrong. `display_p3`: the colours are marked as Display P3 by code points (ITU-T H.273),
+    not by a profile.
+    """
 
     width: int = 0
     height: int = 0
     frames: int = 0
     cut_short: bool = False
+    damaged: bool = False
+    display_p3: bool = False
 
 
 def sniff(data: bytes) -> str | None:
@@ -80,6 +88,7 @@ def _gif(data: bytes, most_frames: int, found: Skeleton) -> None:
             found.frames += 1
         else:  # the trailer, or rubbish after the last frame, which every reader forgives
             return
+    found.cut_short = at > len(data)
 
 
 def _gif_table(flags: int) -> int:
@@ -99,8 +108,13 @@ def _png(data: bytes, most_frames: int, found: Skeleton) -> None:
         size, name = struct.unpack_from(">I4s", data, at)
         if name == b"acTL":
             found.frames = struct.unpack_from(">I", data, at + 8)[0]
+        elif name == b"cICP":
+            found.display_p3 = _is_display_p3(*struct.unpack_from(">BB", data, at + 8))
         if name == b"IEND" or found.frames > most_frames:
             return
+        if name == b"IDAT":  # Pillow looks at the checksums of the other chunks only and shows rubbish without a word
+            content = memoryview(data)[at + 4 : at + 8 + size]
+            found.damaged |= zlib.crc32(content) != struct.unpack_from(">I", data, at + 8 + size)[0]
         at += size + 12
 
 
@@ -142,14 +156,37 @@ def _tiff(data: bytes, most_frames: int, found: Skeleton) -> None:
 
 
 def _boxes(data: bytes, most_frames: int, found: Skeleton) -> None:
-    at = 0
-    while at + 8 <= len(data):
+    for name, start, end in _each_box(data, 0, len(data)):
+        found.cut_short = end > len(data) and name in LONG_BOXES
+        if name == b"meta":
+            _properties(data, start + 4, end, found)
+
+
+def _each_box(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the content of each box between `at` and `end`."""
+    while at + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, at)
+        header = 8
         if size == 1:
-            size = struct.unpack_from(">Q", data, at + 8)[0]
-        if name not in LONG_BOXES and not name.isalnum():
-            return  # some cameras append data that is no box at all
-        if size < 8:  # 0: the last box, which runs to the end of the file
-            return
+            size, header = struct.unpack_from(">Q", data, at + 8)[0], 16
+        if size < header or not name.isalnum():
+            return  # 0: it runs to the end of the file; no name: some cameras append data that is no box
+        yield name, at + header, at + size
         at += size
-        found.cut_short = at > len(data) and name in LONG_BOXES
+
+
+def _properties(data: bytes, at: int, end: int, found: Skeleton) -> None:
+    # The readers' own limits are higher than ours and name another reason, so the sizes are looked up here first.
+    for name, start, stop in _each_box(data, at, min(end, len(data))):
+        if name in (b"iprp", b"ipco"):
+            _properties(data, start, stop, found)
+        elif name == b"ispe":
+            width, height = struct.unpack_from(">II", data, start + 4)
+            if width * height > found.width * found.height:
+                found.width, found.height = width, height
+        elif name == b"colr" and data[start : start + 4] == b"nclx":
+            found.display_p3 = _is_display_p3(*struct.unpack_from(">HH", data, start + 4))
+
+
+def _is_display_p3(primaries: int, transfer: int) -> bool:
+    return primaries == 12 and transfer in (1, 2, 6, 13)  # the curves of video and of sRGB; brighter ones are HDR
