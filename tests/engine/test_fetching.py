@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,19 @@ def test_it_fetches_from_a_shell(
     assert str(tmp_path / "store") in capsys.readouterr().out
     assert main(["--store", store, "fetch", "olga/other"]) == 1
     assert "40 characters" in capsys.readouterr().err
+
+
+def test_it_downloads_once_for_everybody_who_asks_at_the_same_time(safe: Path, hub: HubServer, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        folders = list(pool.map(lambda _: fetch(NAME, store=tmp_path / "store"), range(3)))
+    assert len(set(folders)) == 1
+    assert hub.asked_for("model.safetensors") == [""]
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://[", "ftp://hub.example"])
+def test_it_says_when_the_endpoint_is_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(DownloadFailed, match="does not answer"):
+        fetch(NAME, store=tmp_path / "store")

@@ -16,7 +16,7 @@ import torch
 
 from tests.engine.checkpoints import copy_of, edit_json, published_checkpoint, write_json
 from tests.engine.hub_server import HubServer
-from worker.engine import load
+from worker.engine import convert, load
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
 from worker.engine.fetch import fetch
 from worker.engine.store import stored
@@ -266,7 +266,17 @@ def code_hint(folder: Path, canary: Path) -> None:
     edit_json(folder / "config.json", auto_map={"AutoModel": "evil--modeling.Model"})
 
 
-@pytest.mark.parametrize("spoil", [bomb_alone, bomb_among_weights, no_table, nested_table, noise, code_hint])
+@pytest.mark.parametrize("spoil", [bomb_alone, bomb_among_weights, no_table, nested_table, noise])
+def test_it_converts_nothing_but_a_table_of_weights(tmp_path: Path, spoil: Callable[[Path, Path], None]) -> None:
+    canary = tmp_path / "canary"
+    spoil(tmp_path, canary)
+    with pytest.raises(ModelNotVerified):
+        convert.convert(tmp_path / "pytorch_model.bin", tmp_path / "model.safetensors")
+    assert not canary.exists()
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("spoil", [bomb_among_weights, code_hint])
 def test_it_takes_nothing_hostile_from_the_hub_into_the_store(
     checkpoint: Path, tmp_path: Path, hub: HubServer, spoil: Callable[[Path, Path], None]
 ) -> None:
@@ -283,8 +293,6 @@ def test_it_takes_nothing_hostile_from_the_hub_into_the_store(
 
 def test_it_reads_a_pickle_without_the_parents_secrets(checkpoint: Path, tmp_path: Path) -> None:
     # The child that reads pickles gets no environment beyond what Python itself needs.
-    from worker.engine import convert
-
     seen: dict[str, Any] = {}
     whole = subprocess.run
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from captions.params import GenerationParams, defaults_from
 from tests.engine.checkpoints import copy_of, edit_json, modern_checkpoint, write_json
 from worker.engine import load
 from worker.engine.contract import Captioner
+from worker.engine.convert import ROOT
 from worker.engine.errors import DeviceUnavailable, ModelNotFound, ModelNotVerified, ModelUnsupported
 from worker.engine.store import local_revision, write_manifest
 
@@ -166,3 +169,12 @@ def test_it_needs_tokens_to_begin_and_end_with(checkpoint: Path, tmp_path: Path)
     edit_json(config, decoder={"model_type": "gpt2"}, bos_token_id=None)
     with pytest.raises(ModelUnsupported, match="could not begin or end"):
         load(str(folder), device="cpu")
+
+
+def test_it_is_cheap_to_import_and_knows_neither_django_nor_the_product() -> None:
+    code = (
+        "import sys, worker.engine, worker.engine.choice, worker.engine.fetch, worker.engine.__main__;"
+        "print(sorted({'torch', 'transformers', 'django', 'captions'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -62,6 +62,7 @@ def convert(source: Path, target: Path) -> None:
         plain[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
         seen.add(tensor.data_ptr())
     save_file(plain, target, metadata={"format": "pt"})
+    target.chmod(0o644)  # it is written for its owner alone, and the worker may run as somebody else
 
 
 def _is_weight(name: object, value: object) -> bool:

@@ -180,7 +180,7 @@ def _raise_for(response: httpx2.Response, source: str, revision: str) -> None:
 def _in_words(source: str) -> Iterator[None]:
     try:
         yield
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise DownloadFailed(f"The hub does not answer for {source} ({error or type(error).__name__}).") from error
 
 
