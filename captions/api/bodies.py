@@ -1,7 +1,8 @@
-"""Bodies that are too large, refused before they fill the disk.
+"""Requests that must be refused before Django sees them.
 
-Django's ASGI handler spools the whole body to a file before any view, middleware or setting can object: a stranger
-without an account could fill the disk with one endless request. This wrapper counts first.
+Its ASGI handler spools the whole body to a file before any view, middleware or setting can object: a stranger without
+an account could fill the disk with one endless request. And it falls over a Content-Type of unknown encoding. This
+wrapper looks first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+
+from django.utils.http import parse_header_parameters
 
 from captions.errors import FAILURES, Failure
 
@@ -29,6 +32,8 @@ _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 class BodyLimit:
     """Answers 413 for a body above the limit, by its declared length at once, else as soon as that many bytes came.
 
+    Also 400 for a Content-Type that cannot be read, and 507 when the disk is full.
+
     `picture_bytes` is the most that one picture may have; below /api/ a request carries one picture.
     """
 
@@ -43,8 +48,11 @@ class BodyLimit:
             return
         is_api = scope["path"].startswith("/api/")
         limit = self.picture_bytes * (1 if is_api else PICTURES_PER_FORM) + FRAME_BYTES
-        if _declared(scope) > limit:
+        if _header(scope, b"content-length").isdigit() and int(_header(scope, b"content-length")) > limit:
             await _refuse(send, FAILURES["file_too_large"], is_api)
+            return
+        if not _is_readable(_header(scope, b"content-type")):
+            await _refuse(send, FAILURES["bad_request"], is_api)
             return
         counted = _Counted(receive, limit)
         started = _Started(send)
@@ -88,11 +96,16 @@ class _Started:
         await self._send(message)
 
 
-def _declared(scope: Message) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+def _header(scope: Message, wanted: bytes) -> bytes:
+    return next((bytes(value) for name, value in scope["headers"] if name == wanted), b"")
+
+
+def _is_readable(content_type: bytes) -> bool:
+    try:
+        parse_header_parameters(content_type.decode("latin1"))
+    except ValueError:
+        return False
+    return True
 
 
 async def _refuse(send: Send, failure: Failure, is_api: bool) -> None:

@@ -39,7 +39,7 @@ def take(request: Request) -> Upload:
     """Read the request. Raises DeskError `no_file`, `file_too_large`, ParamsInvalid, ValidationError, ParseError."""
     query = {name: value for name, value in request.query_params.items() if name not in BESIDE}
     model, filename = request.query_params.get("model", ""), request.query_params.get("filename", "")
-    kind, _ = parse_header_parameters(request.content_type or "")
+    kind = request._request.content_type or ""  # Django has read it, without its parameters and in small letters
     size = int(request.META.get("CONTENT_LENGTH") or 0)
     if kind == MULTIPART:
         fields, file = _form(request)
@@ -83,5 +83,8 @@ def _form(request: Request) -> tuple[dict[str, Any], UploadedFile[bytes]]:
 
 
 def _declared_name(request: Request) -> str:
-    _, details = parse_header_parameters(request.META.get("HTTP_CONTENT_DISPOSITION", ""))
+    try:
+        _, details = parse_header_parameters(request.META.get("HTTP_CONTENT_DISPOSITION", ""))
+    except ValueError:  # an encoding that nobody knows: a picture needs no name
+        return ""
     return str(details.get("filename", ""))

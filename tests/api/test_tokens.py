@@ -13,17 +13,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from captions import tokens
 from captions.models import ApiToken
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def bearer(secret: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {secret}"}
 
 
 def dump() -> str:
