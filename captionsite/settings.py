@@ -304,6 +304,9 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_MAX_AGE = 3600
+# Brotli takes half a minute for source maps and unhashed copies that no page asks for.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "woff2", "png", "jpg", "webp", "gif", "gz", "br", "zip")
 
 # --- People --------------------------------------------------------------------------------------------------------
 
@@ -440,7 +443,7 @@ LOGGING = {
     "loggers": {
         "django_structlog": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
-        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},  # it would log redirect addresses, which may be signed
     },
 }
 structlog.configure(

