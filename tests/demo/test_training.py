@@ -13,7 +13,7 @@ import torch
 from worker.demo.network import Dimensions, build_tokenizer, export
 from worker.demo.pool import COUNTS, pool_for, validation_rows
 from worker.demo.scenes import BACKGROUNDS, COLOURS, SHAPES, SIZES, VALIDATION_SEEDS, make_scene, mirrored, parse
-from worker.demo.train import Course, Recipe, background, batch_of, cooldown_start, learning_rate, needed, shares
+from worker.demo.train import Course, Recipe, background, batch_of, cooldown_start, needed, pace, shares
 
 TINY = Dimensions(image=40, patch=10, hidden=32, heads=2, encoder_layers=1, decoder_layers=1)
 RECIPE = Recipe(steps=8, batch=6, scenes=60, warmup=2, curriculum=4, head_start=12, dimensions=TINY)
@@ -96,14 +96,14 @@ def test_it_takes_another_number_of_steps_until_the_learning_rate_falls(rows, tm
     Course(longer).load(tmp_path / "early.pt")
     with pytest.raises(ValueError, match="other values of: steps"):
         Course(longer).load(tmp_path / "late.pt")
-    assert all(learning_rate(RECIPE, step) == learning_rate(longer, step) for step in range(5))
+    assert all(pace(RECIPE, step) == pace(longer, step) for step in range(5))
 
 
 def test_it_warms_up_stays_and_falls_to_nothing():
     recipe = Recipe(steps=1000, warmup=100, cooldown=0.4)
-    rates = [learning_rate(recipe, step) for step in range(1001)]
+    rates = [pace(recipe, step) for step in range(1001)]
     assert rates[:100] == sorted(rates[:100])
-    assert set(rates[100 : int(cooldown_start(recipe))]) == {recipe.learning_rate}
+    assert set(rates[100 : int(cooldown_start(recipe))]) == {1.0}
     assert rates[600:] == sorted(rates[600:], reverse=True)
     assert rates[1000] == pytest.approx(0)
 

@@ -21,7 +21,7 @@ import io
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 from pathlib import Path
@@ -101,6 +101,9 @@ CLEAR_SLOPE = 0.36  # ... and at most this share of it across
 DIAGONAL = 0.14  # the second and third shape differ by this at least in height and in side
 CONTRAST = 35.0  # smallest CIE76 difference of colours that touch
 
+# Seed, number of shapes: the pictures that come with the project, drawn larger than those for training.
+EXAMPLES = ((1_999_980_592, 3), (1_999_982_932, 3), (1_999_980_617, 2))
+EXAMPLE_SIZE = (640, 480)
 LONG_SIDES = (320, 384, 448, 512)
 ASPECTS = ((4, 3), (1, 1), (3, 4))
 SUPERSAMPLING = 4
@@ -556,14 +559,19 @@ OUTLINES: dict[str, tuple[tuple[tuple[Point, ...], int], ...]] = {
 # --- command ---------------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, seeds: range) -> Iterator[tuple[Path, str]]:
-    """Write one JPEG file for each seed, named after its caption, and yield path and caption."""
+def write(folder: Path, drawn: Iterable[Scene], *, numbered: bool = True) -> Iterator[tuple[Path, str]]:
+    """Write one JPEG file for each scene, named after its shapes and, `numbered`, its seed; yield path and caption."""
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        scene = make_scene(seed)
-        path = folder / f"{seed}-{scene.caption.replace(' ', '-')}.jpg"
+    for scene in drawn:
+        number = f"-{scene.seed}" if numbered else ""
+        path = folder / f"{'-'.join(f'{item.colour}-{item.shape}' for item in scene.items)}{number}.jpg"
         path.write_bytes(jpeg(scene))
         yield path, scene.caption
+
+
+def examples() -> list[Scene]:
+    """The scenes of the pictures that come with the project."""
+    return [make_scene(seed, count=count, size=EXAMPLE_SIZE) for seed, count in EXAMPLES]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -572,12 +580,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder to write the pictures to")
     parser.add_argument("--count", type=int, default=20, help="number of pictures (20)")
     parser.add_argument("--seed", type=int, default=0, help="which fresh scenes, 0 to 9999 (0)")
+    parser.add_argument("--examples", action="store_true", help="write the bundled example pictures instead")
     options = parser.parse_args(arguments)
     try:
         seeds = evaluation_seeds(options.seed, options.count)
     except ValueError as error:
         parser.error(str(error))
-    for path, caption in write(options.folder, seeds):
+    drawn = examples() if options.examples else map(make_scene, seeds)
+    for path, caption in write(options.folder, drawn, numbered=not options.examples):
         print(f"{path}\t{caption}")
     return 0
 

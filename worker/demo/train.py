@@ -33,6 +33,8 @@ from transformers import VisionEncoderDecoderModel
 from worker.demo.network import PAD, PHRASES, START, VOCABULARY, Dimensions, build_model, export
 from worker.demo.pool import COUNTS, LABELS, Bytes, Pool, Rows, pool_for, validation_rows
 from worker.demo.scenes import BACKGROUNDS
+from worker.engine.catalogue import DEMO
+from worker.engine.store import write_manifest
 
 IGNORED = -100  # a target that counts for nothing
 
@@ -42,17 +44,19 @@ class Recipe:
     """Everything that the trained weights depend on."""
 
     seed: int = 1
-    steps: int = 9_000
+    steps: int = 2_500
     batch: int = 64
-    scenes: int = 120_000  # drawn scenes; each is also used mirrored
-    learning_rate: float = 1e-3
-    warmup: int = 300  # steps
-    cooldown: float = 0.45  # last share of the steps, over which the learning rate falls
+    scenes: int = 50_400  # drawn scenes; each is also used mirrored
+    learning_rate: float = 1e-3  # of embeddings, heads, gains and biases (AdamW)
+    matrix_rate: float = 4e-3  # of the layers' matrices (Muon)
+    warmup: int = 150  # steps
+    cooldown: float = 0.5  # last share of the steps, over which the learning rates fall
     weight_decay: float = 0.05
     clip: float = 1.0  # largest norm of the gradient
     mean: float = 0.998  # how much of the running mean of the weights a step keeps
     patches: float = 0.5  # weight of the loss of the patches' labels
-    curriculum: int = 1_400  # first steps, over which scenes of three become frequent
+    ground: float = 0.15  # weight of a patch of bare ground against one with a shape on it
+    curriculum: int = 500  # first steps, over which scenes of three become frequent
     head_start: int = 6_000  # scenes that must be drawn before the first step
     bfloat16: bool = False  # multiply in bfloat16: faster on processors made for it, slower elsewhere
     dimensions: Dimensions = field(default_factory=Dimensions)
@@ -61,8 +65,9 @@ class Recipe:
 class Student(nn.Module):
     """The captioner with the heads that are needed for training only."""
 
-    def __init__(self, dimensions: Dimensions) -> None:
+    def __init__(self, dimensions: Dimensions, *, ground: float) -> None:
         super().__init__()
+        self.ground = ground
         self.captioner: VisionEncoderDecoderModel = build_model(dimensions)
         self.captioner.encoder.set_attn_implementation("eager")  # twice as fast to train in bfloat16
         self.captioner.decoder.set_attn_implementation("eager")
@@ -74,9 +79,15 @@ class Student(nn.Module):
         logits, seen = self.read(pixels, tokens)  # [n, LONGEST, words], [n, 1 + g * g, hidden]
         written = functional.cross_entropy(logits.flatten(0, 1).float(), masked(tokens).flatten())
         parts = self.patch_head(seen[:, 1:]).float().split(LABELS, dim=-1)
-        patches = sum(functional.cross_entropy(p.flatten(0, 1), labels[..., i].flatten()) for i, p in enumerate(parts))
+        patches = sum(self._patch_loss(part.flatten(0, 1), labels[..., i].flatten()) for i, part in enumerate(parts))
         ground = functional.cross_entropy(self.ground_head(seen[:, 0]).float(), background(tokens))
         return written, ground + patches
+
+    def _patch_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Most patches are bare ground: at full weight they would drown what the few others could teach."""
+        weight = torch.ones(logits.shape[-1])
+        weight[0] = self.ground
+        return functional.cross_entropy(logits, labels, weight=weight)
 
     def read(self, pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of each next word when the words before it are right, and what the encoder saw."""
@@ -160,11 +171,11 @@ def cooldown_start(recipe: Recipe) -> float:
     return recipe.steps * (1 - recipe.cooldown)
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, level, half a cosine down to zero."""
+def pace(recipe: Recipe, step: int) -> float:
+    """Share of the full learning rates: linear warm-up, level, half a cosine down to zero."""
     start = cooldown_start(recipe)
     fall = min(1.0, max(0.0, (step - start) / max(1.0, recipe.steps - start)))
-    return recipe.learning_rate * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * fall))
+    return min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * fall))
 
 
 class Course:
@@ -174,21 +185,23 @@ class Course:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.step = 0
-        self.student = Student(recipe.dimensions)
+        self.student = Student(recipe.dimensions, ground=recipe.ground)
         self.mean = copy.deepcopy(self.student).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(_groups(self.student, recipe), lr=0.0, betas=(0.9, 0.98), fused=True)
+        self.optimizers = _optimizers(self.student, recipe)
 
     def train_step(self, rows: Rows) -> tuple[float, float]:
         """Take one step; returns the loss of the captions and of what is seen."""
         recipe = self.recipe
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, self.step)
+        for optimizer, peak in zip(self.optimizers, (recipe.matrix_rate, recipe.learning_rate), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * pace(recipe, self.step)
         with arithmetic(recipe):
             written, seen = self.student.losses(*batch_of(recipe, rows, self.step))
         (written + recipe.patches * seen).backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.step += 1
         self._follow()
         return written.item(), seen.item()
@@ -235,7 +248,8 @@ class Course:
             raise ValueError(f"{path} was made with other values of: {', '.join(differing)}")
         self.student.load_state_dict(state["student"])
         self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.step = state["step"]
 
     def _state(self) -> dict[str, Any]:
@@ -244,7 +258,7 @@ class Course:
             "step": self.step,
             "student": self.student.state_dict(),
             "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
 
@@ -259,13 +273,23 @@ def arithmetic(recipe: Recipe) -> Iterator[None]:
         yield
 
 
-def _groups(student: Student, recipe: Recipe) -> list[dict[str, Any]]:
-    """Matrices decay, biases and gains do not."""
-    parameters = [p for p in student.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def _optimizers(student: Student, recipe: Recipe) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for all the rest.
+
+    Muon (Jordan 2024, scaled as in Liu et al. 2025, arXiv:2502.16982) makes each update orthogonal. In a comparison of
+    the first steps it needed about a third of AdamW's to reach the same loss, at 1.2 times the time a step.
+    """
+    layers = [p for name, p in student.captioner.named_parameters() if p.ndim == 2 and _in_a_layer(name)]
+    inside = {id(p) for p in layers}
+    rest = [p for p in student.parameters() if id(p) not in inside]
+    return (
+        torch.optim.Muon(layers, lr=0.0, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=0.0, weight_decay=0.0, betas=(0.9, 0.98), fused=True),
+    )
+
+
+def _in_a_layer(name: str) -> bool:
+    return not any(part in name for part in ("embeddings", "pooler", "wte", "wpe"))
 
 
 @dataclass(slots=True)
@@ -339,6 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"stopped after step {course.step}; go on with --resume")
         return 3
     export(course.mean.captioner, options.output)
+    write_manifest(options.output, source=DEMO, licence="Apache-2.0")
     print(f"wrote {options.output}")
     return 0
 
