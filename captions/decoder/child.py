@@ -182,8 +182,8 @@ def _serve_picture(request: dict[str, Any], source: int, answer: int, *, system_
                 os.close(descriptor)
     limits = Limits(**request)
     _enclose(limits, system_calls=system_calls)
-    with open(source, "rb", buffering=0) as file:
-        data = _read_all(file.fileno(), limits.max_bytes)
+    data = _read_all(source, limits.max_bytes)
+    os.close(source)
     _write_all(answer, _answer(data, limits))
 
 

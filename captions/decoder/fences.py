@@ -77,7 +77,7 @@ _MACHINES = {
     "x86_64": _Machine(
         audit_arch=0xC000003E, seccomp=317, clone=56, clone3=435, mmap=9, mprotect=10,
         harmless={
-            "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "munmap": 11, "brk": 12, "rt_sigprocmask": 14,
+            "read": 0, "write": 1, "close": 3, "munmap": 11, "brk": 12, "rt_sigprocmask": 14,
             "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25, "madvise": 28, "nanosleep": 35, "getpid": 39,
             "exit": 60, "gettimeofday": 96, "sigaltstack": 131, "gettid": 186, "time": 201, "futex": 202,
             "sched_getaffinity": 204, "restart_syscall": 219, "clock_gettime": 228, "clock_nanosleep": 230,
@@ -87,7 +87,7 @@ _MACHINES = {
     "aarch64": _Machine(
         audit_arch=0xC00000B7, seccomp=277, clone=220, clone3=435, mmap=222, mprotect=226,
         harmless={
-            "read": 63, "write": 64, "close": 57, "fstat": 80, "lseek": 62, "munmap": 215, "brk": 214,
+            "read": 63, "write": 64, "close": 57, "munmap": 215, "brk": 214,
             "rt_sigprocmask": 135, "rt_sigreturn": 139, "sched_yield": 124, "mremap": 216, "madvise": 233,
             "nanosleep": 101, "getpid": 172, "exit": 93, "gettimeofday": 169, "sigaltstack": 132, "gettid": 178,
             "futex": 98, "sched_getaffinity": 123, "restart_syscall": 128, "clock_gettime": 113,
@@ -131,7 +131,7 @@ def enclose_process() -> Report:
 
 def _first_to_be_killed() -> None:
     # When the machine runs out of memory the kernel should take a decoder, which is replaced, and not the database.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="utf-8") as score:
         score.write("1000")
 
 
@@ -168,8 +168,11 @@ def _leave_network() -> None:
 
 def _has_network() -> bool:
     """Whether any network device but the loopback is to be seen (a fresh namespace has none that is up)."""
-    with open("/proc/self/net/dev", encoding="ascii", errors="replace") as devices:
-        lines = devices.read().splitlines()[2:]
+    try:
+        with open("/proc/self/net/dev", encoding="utf-8", errors="replace") as devices:
+            lines = devices.read().splitlines()[2:]
+    except OSError:
+        return True
     return any(line.split(":")[0].strip() != "lo" for line in lines)
 
 
