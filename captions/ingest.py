@@ -252,7 +252,8 @@ def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
         account.save(update_fields=["last_number"])
         image.number = account.last_number
         image.save(force_insert=True)
-        return Received(_fresh(image), created=True, job=_ask(image, wish))
+        job = _ask(image, wish)
+        return Received(_fresh(image), created=True, job=job)
 
 
 def _answer_existing(owner: User, upload: _Upload, wish: _Wish) -> Received | None:
