@@ -12,3 +12,8 @@ urlpatterns = [
     path("api/", include("captions.api.urls")),
     path("", include("captions.web.urls")),
 ]
+
+handler400 = "captions.web.failures.bad_request"
+handler403 = "captions.web.failures.forbidden"
+handler404 = "captions.web.failures.not_found"
+handler500 = "captions.web.failures.broken"
