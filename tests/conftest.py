@@ -35,6 +35,13 @@ def _let_rows_go(request: pytest.FixtureRequest) -> Iterator[None]:
         Image.objects.update(deleted_at=timezone.now())
 
 
+@pytest.fixture(autouse=True)
+def _static_files_without_manifest(settings: object) -> None:
+    """Render pages without collecting static files first; the tests of real processes collect them."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}  # type: ignore[attr-defined]  # pytest-django's
+
+
 @pytest.fixture
 def owner(db: None) -> User:
     """A person who owns pictures."""

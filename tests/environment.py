@@ -19,6 +19,7 @@ def _prepare() -> None:
     folder = Path(tempfile.mkdtemp(prefix="desk-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # first in, last out: servers stop before
     os.environ["DATA_DIR"] = str(folder / "data")
+    (folder / "data" / "static").mkdir(parents=True)
     for name in ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "REDIS_URL", "CAPTION_MODEL"):
         os.environ.pop(name, None)
     # Nothing listens there: a test that needs a broker starts one and says so.
