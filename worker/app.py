@@ -12,17 +12,25 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Any, Final
 
+import django
 from celery import signals
+from celery.platforms import SecurityWarning
 from django.conf import settings
 
 from captionsite.celery import app
 from worker.handover import Handover
-from worker.service import WorkerService
+
+django.setup()  # Celery would call it too, but only after this module was imported
+
+from worker.service import WorkerService  # noqa: E402  # imports models
 
 EXIT_ORPHANED: Final = 76
 
+# It warns of workers that unpickle messages as root. Ours read JSON, and a ring carries nothing.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 app.conf.update(worker_redirect_stdouts=False, worker_send_task_events=False)
 app.conf.include = [*(app.conf.include or ()), "worker.tasks"]
 

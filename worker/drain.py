@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from PIL import Image, UnidentifiedImageError
 
 from captions import doorbell, jobs, media
@@ -143,7 +143,7 @@ class Drain:
         self._wait_until_written()
         self._writer.submit(self._give_back).result()
         for pool in (self._fetcher, self._writer):
-            pool.submit(connection.close).result()
+            pool.submit(connections.close_all).result()  # each thread closes its own
         for pool in (self._fetcher, self._readers, self._writer):
             pool.shutdown()
         self.ended.set()

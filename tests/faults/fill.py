@@ -1,0 +1,47 @@
+"""Put pictures of known colours and jobs for them into a desk: `python -m tests.faults.fill COUNT [FIRST]`."""
+
+import hashlib
+import os
+import sys
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "captionsite.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402  # after django.setup
+from django.contrib.auth.models import User  # noqa: E402  # as above
+from PIL import Image as Pillow  # noqa: E402  # as above
+
+from captions import jobs, media  # noqa: E402  # as above
+from captions.models import Image  # noqa: E402  # as above
+from tests.faults.scripted import colour_of  # noqa: E402  # as above
+
+SIDE = 16
+
+
+def picture(owner: User, number: int) -> Image:
+    """Store one picture as ingest does: its files first, then its row. The decoder has tests of its own."""
+    sizes: dict[str, Any] = {
+        f"{kind}{side}": SIDE for kind in ("", "thumbnail_", "screen_") for side in ("width", "height")
+    }
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    image = Image(owner=owner, number=number, sha256=digest, format="WEBP", bytes=99, **sizes)
+    for name in media.names(image):
+        path = settings.MEDIA_ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Pillow.new("RGB", (SIDE, SIDE), colour_of(number)).save(path, "WEBP", lossless=True)
+    image.save()
+    return image
+
+
+def fill(count: int, first: int = 1, chosen: dict[str, Any] | None = None) -> None:
+    """Add that many pictures, numbered from `first`, each with a job."""
+    owner, _ = User.objects.get_or_create(username="olga", defaults={"password": "!"})
+    for number in range(first, first + count):
+        jobs.request(image=picture(owner, number), chosen=chosen or {})
+
+
+if __name__ == "__main__":
+    fill(*(int(word) for word in sys.argv[1:]))

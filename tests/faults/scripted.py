@@ -1,0 +1,98 @@
+"""A captioner that does on order what real ones do by accident: be slow, raise, hang, crash, kill its process.
+
+It stands behind the engine's contract in tests of faults only. It reads the number of a picture from its colour and
+answers with that number, so that a caption that went to the wrong picture is found. Orders are files in the folder
+named by DESK_TEST_ORDERS: `seconds` holds the time a picture takes, `kill-7` kills the process that gets picture 7, and
+so on; `hang-7`, `segv-7` and `lost-7` happen to one process each, after which the order is gone. Every picture that was
+captioned is written down in the file `ran`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from worker.engine import Candidate
+from worker.engine.contract import Generation
+from worker.engine.errors import DeviceLost, OutOfMemory
+
+ORDERS = "DESK_TEST_ORDERS"
+
+
+def colour_of(number: int) -> tuple[int, int, int]:
+    """Write a picture's number as a colour."""
+    return number >> 16 & 255, number >> 8 & 255, number & 255
+
+
+def number_of(picture: Image.Image) -> int:
+    """Read it back; a picture of another origin (the warm-up's grey) gives a number that nobody ordered."""
+    red, green, blue = picture.getpixel((0, 0))
+    return red << 16 | green << 8 | blue
+
+
+def words_for(number: int) -> str:
+    """The one right caption of a picture."""
+    return f"picture number {number}"
+
+
+class Scripted:
+    """A Captioner without a model."""
+
+    name, revision, device, precision = "demo", "scripted", "cpu", "fp32"
+    is_demo = True
+    defaults: Mapping[str, Any] = {"max_length": 16, "num_beams": 1}
+
+    def __init__(self, orders: Path) -> None:
+        self.orders = orders
+
+    def caption(
+        self, images: Sequence[Image.Image], params: Generation, *, seeds: Sequence[int | None] | None = None
+    ) -> list[list[Candidate]]:
+        numbers = [number_of(picture) for picture in images]
+        orders = {path.name for path in self.orders.iterdir()}
+        if "seconds" in orders:
+            time.sleep(float((self.orders / "seconds").read_text() or 0) * len(numbers))
+        for number in numbers:
+            self._obey(number, orders)
+        with (self.orders / "ran").open("a") as ran:  # appended in one write, so that processes do not mix
+            ran.write("".join(f"{number}\n" for number in numbers))
+        return [self._answer(number, params) for number in numbers]
+
+    def _obey(self, number: int, orders: set[str]) -> None:
+        if f"kill-{number}" in orders:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if f"segv-{number}" in orders and self._take(f"segv-{number}"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if f"hang-{number}" in orders and self._take(f"hang-{number}"):
+            time.sleep(3600)
+        if f"raise-{number}" in orders:
+            raise RuntimeError(f"picture {number} breaks the model")
+        if f"memory-{number}" in orders:
+            raise OutOfMemory("one picture does not fit")
+        if f"lost-{number}" in orders and self._take(f"lost-{number}"):
+            raise DeviceLost("an illegal memory access was encountered")
+
+    def _take(self, order: str) -> bool:
+        try:
+            (self.orders / order).unlink()
+        except FileNotFoundError:
+            return False  # another process has obeyed it
+        return True
+
+    @staticmethod
+    def _answer(number: int, params: Generation) -> list[Candidate]:
+        return [
+            Candidate(words_for(number) if rank == 0 else f"{words_for(number)}, draft {rank + 1}", (1, 2), -0.5 - rank)
+            for rank in range(params.num_captions)
+        ]
+
+
+def from_environment() -> tuple[Scripted, str]:
+    """Stand in for `worker.service.load_captioner`."""
+    return Scripted(Path(os.environ[ORDERS])), ""

@@ -1,0 +1,48 @@
+"""PostgreSQL is restarted the hard way while batches are in hand."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import MakeWorkshop, migrated_copy
+from tests.faults.workshop import starts_of
+from tests.services import _as_ordinary_user, _postgres_program, postgres
+
+
+@pytest.fixture
+def own_cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+    """A PostgreSQL server that nobody else uses: its URL and its folder."""
+    monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
+    folder = tmp_path_factory.mktemp("cluster")
+    return postgres(folder), folder
+
+
+def restart_immediately(folder: Path) -> None:
+    """Have the server drop everything and start again, as after a crash."""
+    command = [_postgres_program("pg_ctl"), "-D", str(folder / "cluster"), "-m", "immediate", "-w", "restart"]
+    done = subprocess.run(
+        _as_ordinary_user(command, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+    )
+    assert done.returncode == 0
+
+
+def test_it_keeps_results_in_hand_while_postgresql_restarts(
+    workshop: MakeWorkshop, own_cluster: tuple[str, Path]
+) -> None:
+    url, folder = own_cluster
+    desk = workshop(DATABASE_URL=migrated_copy(url))
+    desk.order("seconds", "0.05")
+    desk.fill(120)
+    worker = desk.start_scripted()
+    for threshold in (30, 60):
+        desk.until_done(threshold)
+        restart_immediately(folder)
+    desk.until_at_rest()
+    desk.check(captioned=120)
+    assert starts_of(worker) == 1, worker.log.read_text()[-3000:]
+    assert max(desk.ran().values()) == 1  # nothing was done twice: results waited for the database
+    failures = "SELECT COALESCE(SUM(failures + crashes), 0) FROM captions_captionjob"
+    assert desk.rows.one(failures) == 0

@@ -1,0 +1,40 @@
+"""Stop workers for longer than their leases last, and let them go on: what they hand in then is dropped."""
+
+from __future__ import annotations
+
+from tests.faults.conftest import MakeWorkshop
+from tests.faults.workshop import Workshop, child_of, freeze, name_of
+from tests.harness import Child, until
+
+LEASE = 2.0
+STALE_AT_LEAST = 10
+
+
+def busy_one(desk: Workshop, workers: list[Child]) -> Child | None:
+    """Give a worker that holds a whole batch, while no job waits to run alone."""
+    if desk.rows.isolated():
+        return None
+    holders = desk.rows.holders()
+    return next((worker for worker in workers if holders[name_of(worker)] >= 8), None)
+
+
+def test_it_drops_every_late_result_of_a_worker_that_was_stopped(workshop: MakeWorkshop, kind: str) -> None:
+    desk = workshop(kind, LEASE_SECONDS=f"{LEASE:g}")
+    desk.order("seconds", "0.1")
+    desk.fill(220)
+    workers = [desk.start_scripted() for _ in range(2)]
+    desk.until_ready(2)
+    stops = 0
+    while desk.rows.fenced() < STALE_AT_LEAST:
+        assert stops < 6, f"{desk.rows.fenced()} late results after {stops} stops\n{desk.logs()}"
+        worker = until(lambda: busy_one(desk, workers), every=0.02, what="a worker holds a whole batch")
+        before = desk.rows.fenced()
+        freeze(child_of(worker), 2 * LEASE + 0.5)
+        stops += 1
+        until(lambda before=before: desk.rows.fenced() > before or desk.rows.holders(), what="it has woken up")
+    desk.order("seconds", "0.01")
+    desk.until_at_rest()
+    desk.check(captioned=220)
+    late = desk.rows.fenced()
+    assert late == sum(worker.log.read_text().count("late result dropped") for worker in workers)
+    print(f"{kind}: {stops} stops, {late} late results, all dropped")
