@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,8 +37,6 @@ class Api(Client):
 
 
 def _encoded(body: Any) -> bytes:
-    import json
-
     return b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
@@ -47,6 +46,18 @@ def _nobody_is_throttled() -> Iterator[None]:
     caches["throttle"].clear()
     yield
     caches["throttle"].clear()
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    """A person who never types a password here: hashing one takes longer than most of these tests."""
+    return User.objects.create(username="olga", email="olga@example.org", password="!")
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Another person, who must not see the first one's things."""
+    return User.objects.create(username="stranger", email="stranger@example.org", password="!")
 
 
 @pytest.fixture
