@@ -148,10 +148,9 @@ class Desk:
 
     def start_scheduler(self) -> Child:
         """Start the process that keeps the timetable and works the default queue."""
-        return self.spawn(
-            "scheduler", sys.executable, "-m", "celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo",
-            "--queues", "default", "--loglevel", "info", "--hostname", f"scheduler-{free_port()}@desk",
-        )  # fmt: skip
+        celery = [sys.executable, "-m", "celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo"]
+        name = f"scheduler-{free_port()}@desk"
+        return self.spawn("scheduler", *celery, "--queues", "default", "--loglevel", "info", "--hostname", name)
 
     def person(self, username: str, *groups: str) -> str:
         """Make a user and give a fresh API token of theirs."""
