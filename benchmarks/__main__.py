@@ -1,0 +1,125 @@
+"""`make bench`: measure the parts against plain ways of doing the same, and print one table.
+
+Every figure is a ratio of two times taken in turns within this run, so that a busy machine disturbs both alike. Results
+go to benchmarks/out as JSON, with the machine's name. Exit status 1 when a bar is missed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+OUT = Path(__file__).resolve().parent / "out"
+EXAMPLES = Path(__file__).resolve().parent.parent / "worker" / "demo" / "examples"
+
+
+@dataclass
+class Measure:
+    """One line of the table: seconds of ours and of the plain way, and at least how many times as fast ours must be."""
+
+    name: str
+    seconds: float
+    plain_seconds: float
+    bar: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the plain way."""
+        return self.plain_seconds / self.seconds
+
+
+def in_turns(ours: Callable[[], Any], plain: Callable[[], Any], runs: int = 5) -> tuple[float, float]:
+    """Give the median seconds of both, run one after the other `runs` times, after one of each to warm up."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + 1):
+        for function, kept in zip((ours, plain), times, strict=True):
+            start = time.perf_counter()
+            function()
+            if run:
+                kept.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def decoding() -> Measure:
+    """A photograph of 12 megapixels to both renditions: the sandbox against Pillow in this process, unguarded."""
+    from captions import decoder
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        noise = Image.effect_noise((4000, 3000), 40).convert("L").resize((4000, 3000))
+        Image.merge("RGB", (noise, noise.rotate(180), noise)).save(folder / "photo.jpg", quality=88)
+
+        def ours() -> None:
+            limits = decoder.Limits()
+            decoder.decode(folder / "photo.jpg", thumbnail=folder / "t.webp", screen=folder / "s.webp", limits=limits)
+
+        def plain() -> None:
+            with Image.open(folder / "photo.jpg") as picture:
+                screen = picture.convert("RGB")
+            for edge in (1600, 480):
+                screen.thumbnail((edge, edge))
+                screen.save(io.BytesIO(), "WEBP", quality=82)
+
+        return Measure("12 MP JPEG to two renditions : Pillow unguarded", *in_turns(ours, plain), bar=0.7)
+
+
+def captioning() -> Measure:
+    """The bundled model on eight pictures: the engine's batch against the engine one by one."""
+    from captions.params import complete, defaults_from
+    from worker.engine import load
+
+    captioner = load("demo", device="cpu", precision="fp32")
+    params = complete({}, defaults=defaults_from(captioner.defaults))
+    pictures = []
+    for path in sorted(EXAMPLES.glob("*.*")):
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    pictures = (pictures * 8)[:8]
+    together = in_turns(
+        lambda: captioner.caption(pictures, params), lambda: [captioner.caption([one], params) for one in pictures]
+    )
+    return Measure("demo model, 8 pictures in a batch : one by one", *together, bar=1.2)
+
+
+def hardware() -> dict[str, Any]:
+    """Say what was measured on."""
+    model = ""
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return {"processor": model or platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+
+
+def main() -> int:
+    """Measure, print, keep."""
+    measures = [decoding(), captioning()]
+    OUT.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    rows = [{**asdict(measure), "ratio": measure.ratio} for measure in measures]
+    record = {"at": now.isoformat(), "hardware": hardware(), "measures": rows}
+    (OUT / f"{now:%Y%m%dT%H%M%SZ}.json").write_text(json.dumps(record, indent=2) + "\n")
+    print(f"{'measure':<52} {'ours s':>8} {'plain s':>8} {'ratio':>7} {'bar':>6}")
+    for measure in measures:
+        verdict = "" if measure.ratio >= measure.bar else "  missed"
+        print(
+            f"{measure.name:<52} {measure.seconds:>8.3f} {measure.plain_seconds:>8.3f} "
+            f"{measure.ratio:>6.2f}x {measure.bar:>5.2f}x{verdict}"
+        )
+    return int(any(measure.ratio < measure.bar for measure in measures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
