@@ -34,7 +34,7 @@ from captions.models import Account, CaptionJob, Image
 from captions.models.identifiers import uuid7
 from captions.params import Value
 from captions.plain import one_line
-from captions.storage import DurableFileStorage
+from captions.storage import PART, DurableFileStorage
 
 log = structlog.get_logger(__name__)
 
@@ -340,13 +340,17 @@ def _sweep_stored(folder: Path, before: float) -> int:
         if not shard.is_dir(follow_symlinks=False):
             continue
         old = [Path(entry.path) for entry in os.scandir(shard.path) if _is_older(entry, before)]
-        owned = {path: found for path in old if (found := _image_of(path))}
-        alive = set(Image.objects.filter(pk__in=set(owned.values())).values_list("pk", flat=True))
-        for path, image_id in owned.items():
-            if image_id not in alive:
-                path.unlink(missing_ok=True)
-                removed += 1
+        for path in _orphans(old):
+            path.unlink(missing_ok=True)
+            removed += 1
     return removed
+
+
+def _orphans(paths: list[Path]) -> list[Path]:
+    """Pick the halves of files, and the files of images that have no row; files that are not ours are left alone."""
+    owners = {path: _image_of(path) for path in paths}
+    alive = set(Image.objects.filter(pk__in={owner for owner in owners.values() if owner}).values_list("pk", flat=True))
+    return [path for path, owner in owners.items() if path.suffix == PART or (owner and owner not in alive)]
 
 
 def _image_of(path: Path) -> UUID | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
-from pathlib import PurePath
 from typing import IO, Any, Final, cast
 from urllib.parse import quote
 
@@ -44,6 +43,8 @@ FILES: Final = {
     "AVIF": ("avif", "image/avif"),
 }
 _OTHER_ENDINGS: Final = {"JPEG": {"jpeg", "jpe", "jfif", "mpo"}, "PNG": {"apng"}, "TIFF": {"tif"}, "HEIF": {"heif"}}
+#: All endings that a file of a format may have, in lower case.
+ENDINGS: Final = {format: {ending, *_OTHER_ENDINGS.get(format, ())} for format, (ending, _) in FILES.items()}
 # A browser that is led to the bytes themselves must not run anything in them, whatever they pretend to be.
 SAFETY: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -225,9 +226,8 @@ def _description(image: Image, kind: Kind) -> dict[str, str]:
 
 def download_name(image: Image) -> str:
     """Give the name under which an original is saved: the uploader's, with the ending of what it really is."""
-    ending = FILES[image.format][0]
-    stem = image.filename or f"picture-{image.number}"
-    has = PurePath(stem).suffix.lower().removeprefix(".")
-    fits = has == ending or has in _OTHER_ENDINGS.get(image.format, set())
+    name = image.filename or f"picture-{image.number}"
     # A picture that is also a valid page must not be saved as page.html and opened from the disk.
-    return stem if fits else f"{stem}.{ending}"
+    stem, _, ending = name.rpartition(".")
+    fits = stem and ending.lower() in ENDINGS[image.format]
+    return name if fits else f"{name}.{FILES[image.format][0]}"
