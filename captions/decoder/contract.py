@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MIB = 1024 * 1024
+WEBP_EDGE = 16_383
 
 #: The formats that are read, as people write them. MPO files (phones with two lenses) are reported as JPEG.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF")
@@ -70,6 +71,13 @@ class Limits:
     heif: bool = True
     avif: bool = True
 
+    def __post_init__(self) -> None:
+        numbers = {name: value for name, value in vars(self).items() if not isinstance(value, bool)}
+        if wrong := [name for name, value in numbers.items() if value < 1]:
+            raise ValueError(f"limits must be at least 1: {', '.join(wrong)}")
+        if max(self.thumbnail_edge, self.screen_edge) > WEBP_EDGE:
+            raise ValueError(f"a WebP picture has at most {WEBP_EDGE} pixels a side")
+
 
 @dataclass(frozen=True)
 class Rendition:
@@ -119,6 +127,9 @@ class DecodeRefused(Exception):
         self.code = code
         self.detail = printable(detail)
         super().__init__(f"{code}: {self.detail}" if self.detail else code)
+
+    def __reduce__(self) -> tuple[type[DecodeRefused], tuple[str, str]]:
+        return type(self), (self.code, self.detail)  # without this it breaks when it travels between processes
 
     @property
     def words(self) -> str:

@@ -223,9 +223,11 @@ class _Server:
             with contextlib.closing(_Descriptor(answer_end)), contextlib.closing(_Descriptor(status_end)):
                 try:
                     with self._sending:
-                        socket.send_fds(
+                        sent = socket.send_fds(
                             self.control, [wire.frame(dataclasses.asdict(limits))], [source, answer_end, status_end]
                         )
+                    if sent != wire.FRAME_BYTES:
+                        raise OSError("half a request was sent")
                 except OSError as error:
                     raise _Gone from error
             return _collect(answer, status, time.monotonic() + limits.wall_seconds + GRACE_SECONDS)

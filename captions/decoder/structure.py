@@ -84,6 +84,9 @@ def _gif(data: bytes, most_frames: int, found: Skeleton) -> None:
         if data[at] == 0x21:
             at = _gif_blocks(data, at + 2)
         elif data[at] == 0x2C:
+            if not found.frames:  # a first frame larger than the screen makes the picture larger
+                left, top, width, height = struct.unpack_from("<HHHH", data, at + 1)
+                found.width, found.height = max(found.width, left + width), max(found.height, top + height)
             at = _gif_blocks(data, at + 11 + _gif_table(data[at + 9]))
             found.frames += 1
         else:  # the trailer, or rubbish after the last frame, which every reader forgives

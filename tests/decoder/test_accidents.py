@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def decode(pool: Pool, folder: Path, data: bytes, **limits: int) -> Decoded:
     folder.mkdir(exist_ok=True)
     source = folder / "in"
     source.write_bytes(data)
-    return pool.decode(source, thumbnail=folder / "t.webp", screen=folder / "s.webp", limits=Limits(**limits))
+    chosen = Limits(**limits)  # type: ignore[arg-type]  # a wrong one is the test's own fault
+    return pool.decode(source, thumbnail=folder / "t.webp", screen=folder / "s.webp", limits=chosen)
 
 
 def refusal(act: Callable[[], object]) -> str:
@@ -64,6 +66,10 @@ def children(pid: int) -> set[int]:
         if int(parent) == pid and state != "Z":
             found.add(int(entry.parent.name))
     return found
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
 
 
 def until(truth: Callable[[], object], what: str) -> None:
@@ -308,4 +314,4 @@ def test_it_dies_with_a_parent_that_is_killed_in_the_middle(tmp_path: Path) -> N
     parent.wait()
     parent.stdout.close()
     for pid in {server, *decoding}:
-        until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), f"the end of process {pid}")
+        until(partial(is_gone, pid), f"the end of process {pid}")

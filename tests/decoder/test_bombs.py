@@ -66,6 +66,13 @@ def test_it_does_not_count_the_depth_map_of_a_phones_picture(read: Read) -> None
     assert read(data, max_pixels=40 * 30).decoded.format == "JPEG"
 
 
+def test_it_measures_a_first_frame_that_is_larger_than_its_screen(read: Read) -> None:
+    frame = corpus.gif_bomb(9_000, 9_000, 1)
+    with pytest.raises(DecodeRefused) as refusal:
+        read(frame[:6] + bytes((4, 0, 4, 0)) + frame[10:])
+    assert refusal.value.code == "too_many_pixels"
+
+
 @pytest.mark.parametrize("pages", [301, 100_000])
 def test_it_stops_counting_pages(read: Read, pages: int) -> None:
     with pytest.raises(DecodeRefused) as refusal:

@@ -58,7 +58,7 @@ def test_it_keeps_the_high_byte_of_16_bit_grey(read: Read) -> None:
         rows = b"".join(b"\0" + struct.pack(">H", value) * 32 for _ in range(32))
         found = read(corpus.png(32, 32, 16, 0, rows))
         assert found.decoded.mode == "I;16"
-        assert_colour(found, (value >> 8,) * 3)  # type: ignore[arg-type]  # three times the same
+        assert_colour(found, (value >> 8,) * 3)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -99,8 +99,8 @@ def test_it_reads_16_bit_colour_of_png(read: Read) -> None:
 )
 def test_it_finds_a_scale_for_wide_numbers(read: Read, mode: str, low: float, high: float, expected: int) -> None:
     picture = flat(mode, low, (64, 32))
-    picture.paste(high, (16, 0, 64, 32))  # type: ignore[arg-type]  # one number, as the mode has it
-    assert_colour(read(corpus.saved(picture, "TIFF")), (expected,) * 3)  # type: ignore[arg-type]  # three times
+    picture.paste(high, (16, 0, 64, 32))
+    assert_colour(read(corpus.saved(picture, "TIFF")), (expected,) * 3)
 
 
 def test_it_takes_measurements_that_are_no_numbers(read: Read) -> None:
@@ -119,7 +119,7 @@ def test_it_reads_palettes(read: Read, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "TIFF", "BMP"])
 def test_it_reads_black_and_white(read: Read, kind: str) -> None:
     for value in (0, 255):
-        assert_colour(read(corpus.saved(flat("1", value), kind)), (value,) * 3)  # type: ignore[arg-type]  # three times
+        assert_colour(read(corpus.saved(flat("1", value), kind)), (value,) * 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
@@ -140,7 +140,7 @@ def test_it_lets_no_hidden_colour_bleed_when_it_shrinks(read: Read) -> None:
     picture = Image.new("RGBA", (200, 200), (255, 0, 0, 0))  # invisible red around
     picture.paste((0, 0, 0, 255), (0, 0, 100, 200))
     found = read(corpus.saved(picture, "PNG"), screen_edge=50)
-    reddest = max(r - g for r, g, _ in found.screen.get_flattened_data())  # type: ignore[misc, union-attr]  # RGB pixels
+    reddest = max(r - g for r, g, _ in found.screen.get_flattened_data())  # type: ignore[misc]  # RGB pixels
     assert reddest <= LOSS
 
 
@@ -200,7 +200,7 @@ def test_it_honours_a_grey_profile(read: Read) -> None:
     found = read(corpus.saved(flat("L", 55), "PNG", icc_profile=corpus.grey_profile(1.0)))
     expected = round(255 * corpus.linear_to_srgb(55 / 255))
     assert found.decoded.profile == "applied"
-    assert_colour(found, (expected,) * 3)  # type: ignore[arg-type]  # three times the same
+    assert_colour(found, (expected,) * 3)
 
 
 def test_it_leaves_srgb_as_it_is(read: Read) -> None:

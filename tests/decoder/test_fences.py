@@ -278,7 +278,7 @@ def run_filter(program: bytes, arch: int, number: int, *, arg0: int = 0, arg2: i
         code, true, false, value = struct.unpack_from("=HBBI", program, at * 8)
         at += 1
         if code == fences.RETURN:
-            return value
+            return int(value)
         if code == fences.LOAD_WORD:
             held = words[value]
         elif code == fences.AND:

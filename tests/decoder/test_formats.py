@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from pathlib import Path
 
@@ -103,3 +104,16 @@ def test_it_keeps_bytes_of_the_file_out_of_its_details() -> None:
 def test_it_tells_our_own_outage_from_a_bad_picture() -> None:
     with pytest.raises(ValueError, match="not a refusal code"):
         DecodeRefused("decoder_unavailable")
+
+
+def test_it_keeps_a_refusal_whole_on_its_way_between_processes() -> None:
+    travelled = pickle.loads(pickle.dumps(DecodeRefused("corrupt_image", "a checksum is wrong")))
+    assert (travelled.code, travelled.detail) == ("corrupt_image", "a checksum is wrong")
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_pixels", "cpu_seconds", "thumbnail_edge"])
+def test_it_takes_no_limits_that_make_no_sense(limit: str) -> None:
+    with pytest.raises(ValueError, match=limit):
+        Limits(**{limit: 0})  # type: ignore[arg-type]  # the names are those of numbers
+    with pytest.raises(ValueError, match="16383"):
+        Limits(screen_edge=16_384)
