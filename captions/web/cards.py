@@ -50,12 +50,13 @@ _SECONDS_WHEN_UNKNOWN = 3.0
 
 @dataclass(frozen=True)
 class Provenance:
-    """One sentence without its time: who or what, and how. `at` is shown after it, `code` in a face of its own."""
+    """One sentence: who or what, how, and after `joint` when. A `code` stands before it, in a face of its own."""
 
     words: str
     at: datetime | None = None
     code: str = ""
     after: str = ""
+    joint: str = ", "
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,10 @@ def _progress(look: Look, job: CaptionJob | None, facts: _Facts) -> tuple[str, i
     expected = max(1.0, (serving.seconds_per_image or _SECONDS_WHEN_UNKNOWN) * 2)
     spent = (timezone.now() - (job.started_at or timezone.now())).total_seconds()
     drafts = int(job.params.get("num_captions", 1) or 1)
-    what = "The caption is being written." if drafts == 1 else f"{drafts} captions are being written."
+    what = "The caption is" if drafts == 1 else f"{drafts} captions are"
     left = expected - spent
-    return (
-        f"{what} It shows here in about {wording.duration(left)}." if left > 1 else f"{what} It shows here soon.",
-        min(95, max(5, round(100 * spent / expected))),
-    )
+    when = f"in about {wording.duration(left)}" if left > 1 else "soon"
+    return f"{what} being written and should be here {when}.", min(95, max(5, round(100 * spent / expected)))
 
 
 def _missing_words(job: CaptionJob, serving: selectors.Serving) -> str:
@@ -226,7 +225,7 @@ def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review 
         by = f"Rejected by {wording.person(review.reviewer, viewer=viewer)}"
         return Provenance(f"{by}: {why}" if why else by, at=review.created_at)
     if caption is None:
-        return Provenance("Added", at=image.created_at)
+        return Provenance("Added", at=image.created_at, joint=" ")
     if look is Look.APPROVED and review is not None:
         return Provenance(_approved(image.published_caption or caption, review, viewer=viewer), at=review.created_at)
     return origin(caption, viewer=viewer)
@@ -263,11 +262,11 @@ def _approved(caption: Caption, review: Review, *, viewer: User) -> str:
 
 def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenance:
     if look is Look.RUN and job is not None:
-        return Provenance("Started", at=job.started_at)
+        return Provenance("Started", at=job.started_at, joint=" ")
     if look is Look.WAIT and job is not None:
         waited = (timezone.now() - job.created_at).total_seconds()
-        return Provenance(f"Waiting for {wording.duration(waited)}, since", at=job.created_at)
-    return Provenance("Added", at=image.created_at)
+        return Provenance(f"Waiting for {wording.duration(waited)}")
+    return Provenance("Added", at=image.created_at, joint=" ")
 
 
 def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from captions import selectors
-from captions.models import Account
+from captions.models import Account, Image
 
 THEMES = ("light", "dark")
 
@@ -50,8 +50,8 @@ class Frame:
 
     @cached_property
     def drafts_waiting(self) -> int:
-        """How many drafts wait for a decision of this person."""
-        return selectors.drafts_waiting(self._request.user)
+        """How many of the person's own drafts wait for a decision: those that the gallery shows."""
+        return selectors.tally(self._request.user).get(Image.State.DRAFT, 0)
 
     @cached_property
     def has_first_password(self) -> bool:

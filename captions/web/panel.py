@@ -42,7 +42,8 @@ class Setting:
             return "Off"
         if isinstance(self.value, float):
             return f"{self.value:.{places(self.knob)}f}"
-        return f"{self.value} {self.knob.unit}".strip() if self.value is not None else ""
+        unit = self.knob.unit.removesuffix("s") if self.value in (1, "1") else self.knob.unit
+        return f"{self.value} {unit}".strip() if self.value is not None else ""
 
     @property
     def written(self) -> str:

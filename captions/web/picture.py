@@ -123,6 +123,7 @@ def context_of(
         "again_words": _again_words(serving),
         "is_mine": image.owner_id == request.user.pk,
         "may_discard": may_discard(request.user, image),
+        "format_words": "WebP" if image.format == Image.Format.WEBP else image.format,
         "size_words": wording.file_size(image.bytes),
         "owner_words": wording.person(image.owner, viewer=request.user),
         "here": reverse("image", args=[image.pk]),
@@ -130,9 +131,7 @@ def context_of(
     }
 
 
-def _words_from(
-    image: Image, card: cards.Card, shown: Caption | None, request: PersonRequest
-) -> cards.Provenance | None:
+def _words_from(card: cards.Card, shown: Caption | None, request: PersonRequest) -> cards.Provenance | None:
     if shown is None:
         return None
     if card.look in (cards.Look.APPROVED, cards.Look.REJECTED):
@@ -209,7 +208,7 @@ def _place(request: PersonRequest, image: Image) -> dict[str, str]:
 
 def _neighbours(request: PersonRequest, image: Image) -> dict[str, Image | None]:
     """Give the pictures before and after this one in the gallery's order."""
-    mine = selectors.images(request.user).only("id", "number")
+    mine = selectors.images(request.user)
     older = Q(created_at__lt=image.created_at) | Q(created_at=image.created_at, id__lt=image.id)
     newer = Q(created_at__gt=image.created_at) | Q(created_at=image.created_at, id__gt=image.id)
     return {

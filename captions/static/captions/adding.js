@@ -96,7 +96,16 @@ const show = (job, html) => {
   empty?.remove();
   htmx.swap(sheet, html, { swapStyle: "afterbegin", swapDelay: 0, settleDelay: 0 });
   const card = sheet.querySelector(".frame");
+  if (card) settle(card);
   if (card) document.dispatchEvent(new CustomEvent("desk:look", { detail: { image: card.dataset.image } }));
+};
+
+// Answers overtake each other; the newest picture stands first all the same.
+const numberOf = (frame) => Number(frame.querySelector(".number").textContent);
+const settle = (card) => {
+  let before = card.nextElementSibling;
+  while (before?.matches(".frame") && numberOf(before) > numberOf(card)) before = before.nextElementSibling;
+  if (before !== card.nextElementSibling) card.parentElement.insertBefore(card, before);
 };
 
 const already = (job, html) => {

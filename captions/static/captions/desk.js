@@ -119,7 +119,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 // One editor at a time in one place: a second press of the key goes back to the one that is open.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const target = event.detail.target;
-  const open = event.detail.requestConfig?.verb === "get" && target?.id?.startsWith("words-") && find("[data-editor], [data-reasons]", target);
+  const open = event.detail.requestConfig?.verb === "get" && /^(words|now)-/.test(target?.id ?? "") && find("[data-editor], [data-reasons]", target);
   if (!open) return;
   event.preventDefault();
   find("textarea, button", open)?.focus();

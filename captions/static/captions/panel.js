@@ -11,7 +11,8 @@ const show = (knob) => {
   if (input.disabled) { output.value = "Off"; return; }
   const places = Number(knob.dataset.places);
   const number = places ? Number(input.value).toFixed(places) : input.value;
-  output.value = knob.dataset.unit ? `${number} ${knob.dataset.unit}` : number;
+  const unit = number === "1" ? knob.dataset.unit.replace(/s$/, "") : knob.dataset.unit;
+  output.value = unit ? `${number} ${unit}` : number;
 };
 
 const wake = (form) => {
@@ -70,11 +71,14 @@ document.addEventListener("input", (event) => {
 });
 
 // ---- the draft that would be approved
-document.addEventListener("change", (event) => {
-  const radio = event.target.closest(".alts input");
-  const words = radio && radio.form.querySelector("[data-approve-label]");
+const name = (radio) => {
+  const words = radio?.form.querySelector("[data-approve-label]");
   if (!words) return;
   const number = [...radio.form.querySelectorAll(".alts input")].indexOf(radio) + 1;
   words.textContent = `Approve draft ${number}`;
-});
+};
+const nameAll = () => name(document.querySelector(".alts input:checked"));
+nameAll();
+document.addEventListener("htmx:oobAfterSwap", nameAll);
+document.addEventListener("change", (event) => { if (event.target.closest(".alts input")) name(event.target); });
 })();
