@@ -1,0 +1,198 @@
+"""Who may do what: every address of the API × every method × everybody, made from the addresses themselves.
+
+A new address or method that is not in the table fails; so does an entry without an address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from captions import tokens
+from captions.api.urls import urlpatterns
+from captions.models import Caption, CaptionJob, Image, Review
+from tests import factories
+from tests.api.conftest import Api, codes
+
+# The changing ones last: no address has both of them.
+METHODS = ("get", "head", "put", "patch", "options", "trace", "delete", "post")
+OPEN = {"schema", "docs", "api-unknown", None}  # they show nothing of anybody's
+
+
+@dataclass(frozen=True)
+class Right:
+    """What an operation answers to its owner, a reviewer and an operator; strangers always get `stranger`."""
+
+    owner: int
+    reviewer: int
+    operator: int
+    stranger: int = 404
+    body: bytes = b""
+
+
+def same(status: int) -> Right:
+    """A list of one's own: everybody is answered, with their own things."""
+    return Right(status, status, status, status)
+
+
+NO_RIGHT = same(405)
+TABLE: dict[tuple[str, str], Right] = {
+    ("api-me", "get"): same(200),
+    ("api-images", "get"): same(200),
+    ("api-images", "post"): same(400),  # without a picture; uploads have their own tests
+    ("api-image", "get"): Right(200, 200, 200),
+    ("api-image", "delete"): Right(204, 404, 204),
+    ("api-image-recover", "post"): Right(200, 404, 200),
+    ("api-image-original", "get"): Right(200, 404, 404),
+    ("api-image-screen", "get"): Right(200, 200, 200),
+    ("api-image-thumbnail", "get"): Right(200, 200, 200),
+    ("api-image-captions", "get"): Right(200, 200, 200),
+    ("api-image-captions", "post"): Right(201, 404, 404, body=b'{"text": "a boat"}'),
+    ("api-caption-restore", "post"): Right(201, 404, 404),
+    ("api-image-jobs", "get"): Right(200, 200, 200),
+    ("api-image-jobs", "post"): Right(201, 404, 404, body=b'{"num_beams": 2}'),
+    ("api-image-reviews", "get"): Right(200, 200, 200),
+    ("api-image-review", "post"): Right(200, 200, 200, body=b'{"decision": "approve"}'),
+    ("api-image-review-undo", "post"): Right(409, 409, 409),
+    ("api-jobs", "get"): same(200),
+    ("api-job", "get"): Right(200, 404, 200),
+    ("api-job-cancel", "post"): Right(200, 404, 200),
+    ("api-job-retry", "post"): Right(409, 404, 409),
+}
+ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
+
+
+@dataclass
+class Scene:
+    """One person's picture with everything that can hang on it."""
+
+    image: Image
+    job: CaptionJob
+    caption: Caption
+
+    def path(self, pattern: Any) -> str:
+        """Give the address of a route about this picture."""
+        ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk}
+        route = str(pattern.pattern)
+        for name, value in ids.items():
+            route = route.replace(f"<uuid:{name}>", str(value))
+        assert "<" not in route, f"an address with an id that this test does not know: {route}"
+        return f"/api/{route}"
+
+    def traces(self) -> list[bytes]:
+        """Give what must never be in an answer to a stranger."""
+        return [str(one.pk).encode() for one in (self.image, self.job, self.caption)]
+
+
+@pytest.fixture
+def scene(owner: User) -> Scene:
+    image = factories.make_image(owner, "draft", files=True)
+    job = factories.make_job(image)
+    caption = image.caption
+    assert caption is not None
+    return Scene(image, job, caption)
+
+
+def everything() -> tuple[Any, ...]:
+    """Give the state of all that an unwelcome request could have changed."""
+    return (
+        list(Image.objects.order_by("pk").values_list("pk", "state", "deleted_at", "caption", "published_caption")),
+        list(CaptionJob.objects.order_by("pk").values_list("pk", "state", "attempt")),
+        list(Caption.objects.order_by("pk").values_list("pk", flat=True)),
+        list(Review.objects.order_by("pk").values_list("pk", flat=True)),
+    )
+
+
+def ask(client: Api, method: str, path: str, body: bytes = b"") -> Any:
+    if method in {"get", "head"}:
+        return getattr(client, method)(path)
+    return client.generic(method.upper(), path, body, content_type="application/json" if body else "")
+
+
+def right_of(name: str, method: str) -> Right | None:
+    return TABLE.get((name, "get" if method == "head" else method))
+
+
+def test_it_has_a_line_in_the_table_for_every_operation():
+    served = {
+        (pattern.name, method)
+        for pattern in ROUTES
+        for method in METHODS
+        if hasattr(pattern.callback.cls, method) and method not in {"options", "head"}
+    }
+    assert served == set(TABLE)
+    assert len({pattern.name for pattern in ROUTES}) == len(ROUTES)
+
+
+def person(name: str, *groups: str) -> User:
+    """Make somebody who never types a password."""
+    user = User.objects.create(username=name, password="!")
+    user.groups.set([Group.objects.get_or_create(name=group)[0] for group in groups])
+    return user
+
+
+@pytest.mark.parametrize("pattern", ROUTES, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("who", ["nobody", "revoked", "expired", "inactive", "garbage"])
+def test_it_lets_in_nobody_without_a_live_token(scene, owner, pattern, who):
+    token, secret = tokens.mint(user=owner, name="tests")
+    if who == "revoked":
+        tokens.revoke(token=token)
+    elif who == "expired":
+        type(token).objects.filter(pk=token.pk).update(expires_at="2020-01-01T00:00:00Z")
+    elif who == "inactive":
+        User.objects.filter(pk=owner.pk).update(is_active=False)
+    client = {"nobody": Api(), "garbage": Api("cdesk_" + "x" * 49)}.get(who) or Api(secret)
+    before = everything()
+    for method in METHODS:
+        answer = ask(client, method, scene.path(pattern), (right_of(pattern.name, method) or NO_RIGHT).body)
+        assert answer.status_code == 401, method
+        if method != "head":
+            codes(answer)
+    assert everything() == before
+
+
+@pytest.mark.parametrize("pattern", ROUTES, ids=lambda pattern: pattern.name)
+@pytest.mark.parametrize("who", ["stranger", "reviewer", "operator", "owner"])
+def test_it_gives_everybody_their_due(scene, owner, stranger, pattern, who):
+    user = {"owner": owner, "stranger": stranger}.get(who) or person(who, f"{who}s")
+    client = Api(tokens.mint(user=user, name="tests")[1])
+    for method in METHODS:
+        right = right_of(pattern.name, method) or NO_RIGHT
+        before = everything()
+        answer = ask(client, method, scene.path(pattern), right.body)
+        assert answer.status_code == getattr(right, who), (method, answer.content[:300])
+        if answer.status_code >= 400:
+            assert everything() == before, method
+            if method != "head":
+                codes(answer)
+        if who == "stranger":
+            assert everything() == before, method
+            for trace in scene.traces():
+                assert trace not in answer.content, method
+
+
+def test_it_gives_superusers_what_operators_get(scene, stranger):
+    stranger.is_superuser = True
+    stranger.save(update_fields=["is_superuser"])
+    client = Api(tokens.mint(user=stranger, name="tests")[1])
+    assert client.look(f"images/{scene.image.pk}/").status_code == 200
+    assert client.look(f"images/{scene.image.pk}/original/").status_code == 404
+    assert scene.traces()[0] not in client.look("images/").content
+
+
+def test_it_gives_a_reviewer_no_more_once_out_of_the_group(scene):
+    rita = person("rita", "reviewers")
+    client = Api(tokens.mint(user=rita, name="tests")[1])
+    assert client.look(f"images/{scene.image.pk}/").status_code == 200
+    rita.groups.clear()
+    assert client.look(f"images/{scene.image.pk}/").status_code == 404
+
+
+def test_it_hides_pictures_in_the_trash_from_reviewers(scene):
+    client = Api(tokens.mint(user=person("rita", "reviewers"), name="tests")[1])
+    factories.make_trash(scene.image)
+    for kind in ("", "screen/", "thumbnail/", "captions/", "reviews/", "jobs/"):
+        assert client.look(f"images/{scene.image.pk}/{kind}").status_code == 404
