@@ -10,10 +10,13 @@ sweep, a cancel or another worker, and then nothing at all is written.
 Order of locks, the same in all services: account, image, then job. Claims and sweeps find jobs before they know the
 images; they never wait for a row (SKIP LOCKED), so they cannot be part of a circle.
 
-Crashes: a worker that dies reports nothing; its leases expire or its supervisor reports it. Which picture of the batch
+Crashes: a worker that dies reports nothing; its supervisor does, or its leases run out. Which picture of the batch
 killed it is unknown, so all are marked `isolate` and claimed alone from then on. Only a death that hits a job alone is
-counted, and the second one ends the job as `poison_image`. So one such picture costs three processes at most and its
-neighbours nothing.
+counted, and the second one ends the job as `poison_image`: such a picture costs three processes at most and its
+neighbours nothing. A lease that merely ran out proves less (the machine was switched off, put to sleep or cut off from
+the database), so it takes four of those. Between two tries a suspect waits some seconds: whoever kills a worker because
+it has just begun to work (a deployment, a test) would else meet the same innocent picture again and again, the first
+one that the next worker takes.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ State = CaptionJob.State
 Lane = CaptionJob.Lane
 
 POISON_CRASHES: Final = 2
+POISON_EXPIRIES: Final = 4
 BACKOFF_SECONDS: Final = 5.0
+CRASH_DELAY_SECONDS: Final = 5.0
 INFRA_DELAY_SECONDS: Final = 1.0  # a failure that comes back at once would else spin without pause
 SWEEP_AT_ONCE: Final = 100
 _SWEEP_LOCK: Final = 0x6361_7074  # PostgreSQL's advisory lock of the sweep; any constant of our own
@@ -272,6 +277,7 @@ def sweep(*, ring: bool = True) -> Swept:
     expired, poisoned = _crash(
         CaptionJob.objects.filter(state=State.RUNNING, lease_until__lte=DatabaseTime()),
         note="lease expired",
+        enough=POISON_EXPIRIES,
         guard=_alone_in_sweeping,
     )
     rung = ring and _anything_waiting() and doorbell.ring()
@@ -280,7 +286,8 @@ def sweep(*, ring: bool = True) -> Swept:
 
 def report_crash(*, worker: str, note: str) -> Swept:
     """Take back all leases of a dead worker at once; for its supervisor, before it starts another of the same name."""
-    expired, poisoned = _crash(CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker), note=note)
+    held = CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker)
+    expired, poisoned = _crash(held, note=note, enough=POISON_CRASHES)
     return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and doorbell.ring())
 
 
@@ -439,12 +446,17 @@ def _who(verb: str, by: User | None) -> str:
     return f"{verb} by {by.get_username()}" if by else verb
 
 
-def _crash(overdue: QuerySet[CaptionJob], *, note: str, guard: Callable[[], bool] = lambda: True) -> tuple[int, int]:
-    """Apply the crash rules to `overdue` jobs, some at a time; gives how many, and how many of them were poison."""
+def _crash(
+    overdue: QuerySet[CaptionJob], *, note: str, enough: int, guard: Callable[[], bool] = lambda: True
+) -> tuple[int, int]:
+    """Apply the crash rules to `overdue` jobs, some at a time; gives how many, and how many of them were poison.
+
+    `enough` crashes alone, this one included, make a job poison.
+    """
     expired = poisoned = 0
     while overdue.all().exists():
         with transaction.atomic():
-            taken = _take_back(overdue.all(), note) if guard() else []
+            taken = _take_back(overdue.all(), note, enough) if guard() else []
         expired += len(taken)
         poisoned += taken.count(State.FAILED)
         if len(taken) < SWEEP_AT_ONCE:
@@ -454,19 +466,21 @@ def _crash(overdue: QuerySet[CaptionJob], *, note: str, guard: Callable[[], bool
     return expired, poisoned
 
 
-def _take_back(overdue: QuerySet[CaptionJob], note: str) -> list[str]:
+def _take_back(overdue: QuerySet[CaptionJob], note: str, enough: int) -> list[str]:
     locked = list(overdue.order_by("id").select_for_update(skip_locked=True, no_key=True)[:SWEEP_AT_ONCE])
-    images = Image.objects.filter(pk__in={job.image_id for job in locked})
+    images = Image.objects.filter(pk__in={job.image_id for job in locked}).order_by()
     lockable = set(images.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
-    return [_crashed(job, note) for job in locked if job.image_id in lockable]
+    return [_crashed(job, note, enough) for job in locked if job.image_id in lockable]
 
 
-def _crashed(job: CaptionJob, note: str) -> str:
+def _crashed(job: CaptionJob, note: str, enough: int) -> str:
     crashes = job.crashes + 1 if job.isolate else job.crashes
     changes: dict[str, Any] = {"isolate": True, "crashes": crashes, "attempt": job.attempt + 1}
-    if crashes >= POISON_CRASHES:
+    if job.isolate and crashes >= enough:
         _fail(job, "poison_image", note, note, **changes)
         return State.FAILED
+    if job.isolate:
+        changes["available_at"] = DatabaseTime(after=CRASH_DELAY_SECONDS)
     _move(job, State.QUEUED, note=note, started_at=None, **changes)
     return State.QUEUED
 

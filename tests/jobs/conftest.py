@@ -87,7 +87,8 @@ def expire(*claimed: CaptionJob) -> None:
     """Let leases run out, as a long silence would."""
     from captions.models.clock import DatabaseTime
 
-    CaptionJob.objects.filter(pk__in=[job.pk for job in claimed]).update(lease_until=DatabaseTime(after=-1))
+    running = CaptionJob.objects.filter(pk__in=[job.pk for job in claimed], state=CaptionJob.State.RUNNING)
+    running.update(lease_until=DatabaseTime(after=-1))
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
