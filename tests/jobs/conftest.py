@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connections, transaction
 
 from captions import broker, jobs, queueing
 from captions.drafts import Draft
@@ -58,6 +58,13 @@ def ask(owner: User, count: int = 1, **options: Any) -> list[CaptionJob]:
     """Request captions of that many new pictures."""
     chosen = options.pop("chosen", {})
     return [jobs.request(image=make_image(owner), chosen=chosen, **options).job for _ in range(count)]
+
+
+def ask_in_vain(owner: User) -> None:
+    """Request captions in a transaction that is rolled back."""
+    with transaction.atomic():
+        ask(owner)
+        transaction.set_rollback(True)
 
 
 def claim(worker: str = "w1", limit: int = 1, **options: Any) -> list[CaptionJob]:
