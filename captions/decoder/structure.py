@@ -71,7 +71,7 @@ def skeleton(data: bytes, kind: str, most_frames: int) -> Skeleton:
     found = Skeleton()
     try:
         readers[kind](data, most_frames, found)
-    except (IndexError, struct.error):  # the walk ran past the end of the file
+    except (IndexError, OverflowError, struct.error):  # the walk ran past the end of the file, or far beyond
         found.cut_short = True
     return found
 

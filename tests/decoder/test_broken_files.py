@@ -44,6 +44,14 @@ def test_it_calls_a_damaged_file_damaged(read: Read) -> None:
         assert refusal.value.code == "corrupt_image"
 
 
+def test_it_takes_offsets_beyond_any_memory_for_a_cut_file(read: Read) -> None:
+    data = bytearray(EACH["TIFF-big"])
+    data[8:16] = b"\xff" * 8
+    with pytest.raises(DecodeRefused) as refusal:
+        read(bytes(data))
+    assert refusal.value.code == "truncated_image"
+
+
 def test_it_answers_every_damage_with_a_picture_or_a_reason(pool: Pool, tmp_path: Path) -> None:
     """Four hundred files with random bytes changed, always the same ones."""
     chance = random.Random(20)
@@ -62,6 +70,7 @@ def test_it_answers_every_damage_with_a_picture_or_a_reason(pool: Pool, tmp_path
         else:
             read += 1
             assert opened(screen).size == (decoded.screen.width, decoded.screen.height)
+    assert "decoder_crashed" not in reasons
     assert read > 50
     assert {"corrupt_image", "truncated_image", "unsupported_format", "too_many_pixels"} <= reasons
 
