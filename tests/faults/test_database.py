@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from tests.services import _as_ordinary_user, _postgres_program, postgres
 
 
 @pytest.fixture
-def own_cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+def own_cluster(monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
     """A PostgreSQL server that nobody else uses: its URL and its folder."""
     monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
-    folder = tmp_path_factory.mktemp("cluster")
+    # Not in pytest's folder: every new run closes that to other users, and PostgreSQL runs as one.
+    folder = Path(tempfile.mkdtemp(prefix="desk-pg-"))
     return postgres(folder), folder
 
 
@@ -26,7 +28,7 @@ def restart_immediately(folder: Path) -> None:
     done = subprocess.run(
         _as_ordinary_user(command, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
     )
-    assert done.returncode == 0
+    assert done.returncode == 0, (folder / "log").read_text()[-2000:]
 
 
 def test_it_keeps_results_in_hand_while_postgresql_restarts(

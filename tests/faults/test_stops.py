@@ -18,6 +18,11 @@ def busy_one(desk: Workshop, workers: list[Child]) -> Child | None:
     return next((worker for worker in workers if holders[name_of(worker)] >= 8), None)
 
 
+def late_results(workers: list[Child]) -> int:
+    """Count the results that workers were told to drop."""
+    return sum(worker.log.read_text().count("late result dropped") for worker in workers)
+
+
 def test_it_drops_every_late_result_of_a_worker_that_was_stopped(workshop: MakeWorkshop, kind: str) -> None:
     desk = workshop(kind, LEASE_SECONDS=f"{LEASE:g}")
     desk.order("seconds", "0.1")
@@ -25,16 +30,15 @@ def test_it_drops_every_late_result_of_a_worker_that_was_stopped(workshop: MakeW
     workers = [desk.start_scripted() for _ in range(2)]
     desk.until_ready(2)
     stops = 0
-    while desk.rows.fenced() < STALE_AT_LEAST:
-        assert stops < 6, f"{desk.rows.fenced()} late results after {stops} stops\n{desk.logs()}"
+    while late_results(workers) < STALE_AT_LEAST:
+        assert stops < 8, f"{late_results(workers)} late results after {stops} stops\n{desk.logs()}"
         worker = until(lambda: busy_one(desk, workers), every=0.02, what="a worker holds a whole batch")
-        before = desk.rows.fenced()
         freeze(child_of(worker), 2 * LEASE + 0.5)
         stops += 1
-        until(lambda before=before: desk.rows.fenced() > before or desk.rows.holders(), what="it has woken up")
+        until(lambda one=worker: not desk.rows.holders()[name_of(one)], what="it has noticed that it lost its leases")
     desk.order("seconds", "0.01")
     desk.until_at_rest()
     desk.check(captioned=220)
-    late = desk.rows.fenced()
-    assert late == sum(worker.log.read_text().count("late result dropped") for worker in workers)
+    late = late_results(workers)
+    until(lambda: desk.rows.fenced() == late, what=f"the workers' rows count {late} late results")
     print(f"{kind}: {stops} stops, {late} late results, all dropped")
