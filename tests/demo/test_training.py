@@ -13,10 +13,10 @@ import torch
 from worker.demo.network import Dimensions, build_tokenizer, export
 from worker.demo.pool import COUNTS, pool_for, validation_rows
 from worker.demo.scenes import BACKGROUNDS, COLOURS, SHAPES, SIZES, VALIDATION_SEEDS, make_scene, mirrored, parse
-from worker.demo.train import Course, Recipe, background, batch_of, cooldown_start, needed, pace, shares
+from worker.demo.train import Course, Recipe, background, batch_of, needed, pace, shares
 
 TINY = Dimensions(image=40, patch=10, hidden=32, heads=2, encoder_layers=1, decoder_layers=1)
-RECIPE = Recipe(steps=8, batch=6, scenes=60, warmup=2, curriculum=4, head_start=12, dimensions=TINY)
+RECIPE = Recipe(cycles=(8,), batch=6, scenes=60, warmup=2, curriculum=4, head_start=12, dimensions=TINY)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def assert_same_bits(a, b):
 
 
 def test_it_learns(rows):
-    losses = [written for written, _ in run(Course(replace(RECIPE, steps=60, cooldown=0.2)), rows, 60)]
+    losses = [written for written, _ in run(Course(replace(RECIPE, cycles=(60,), cooldown=0.2)), rows, 60)]
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
 
 
@@ -86,26 +86,32 @@ def test_it_refuses_a_checkpoint_of_another_recipe(tmp_path):
         Course(replace(RECIPE, batch=7, learning_rate=1.0)).load(tmp_path / "checkpoint.pt")
 
 
-def test_it_takes_another_number_of_steps_until_the_learning_rate_falls(rows, tmp_path):
+def test_it_takes_other_cycles_while_they_have_made_no_difference(rows, tmp_path):
     course = Course(RECIPE)
-    run(course, rows, 4)
+    run(course, rows, 5)
     course.save(tmp_path / "early.pt")
     run(course, rows, 1)
     course.save(tmp_path / "late.pt")
-    longer = replace(RECIPE, steps=20)
-    Course(longer).load(tmp_path / "early.pt")
-    with pytest.raises(ValueError, match="other values of: steps"):
+    run(course, rows, 2)
+    course.save(tmp_path / "end.pt")
+    longer, further = replace(RECIPE, cycles=(20,)), replace(RECIPE, cycles=(8, 3))
+    for file, recipe in (("early.pt", longer), ("early.pt", further), ("late.pt", further), ("end.pt", further)):
+        Course(recipe).load(tmp_path / file)
+    with pytest.raises(ValueError, match="other values of: cycles"):
         Course(longer).load(tmp_path / "late.pt")
-    assert all(pace(RECIPE, step) == pace(longer, step) for step in range(5))
 
 
-def test_it_warms_up_stays_and_falls_to_nothing():
-    recipe = Recipe(steps=1000, warmup=100, cooldown=0.4)
-    rates = [pace(recipe, step) for step in range(1001)]
+def test_it_warms_up_stays_and_falls_to_nothing_in_each_cycle():
+    recipe = Recipe(cycles=(1000, 500), warmup=100, cooldown=0.4, restart=0.5)
+    rates = [pace(recipe, step) for step in range(1500)]
     assert rates[:100] == sorted(rates[:100])
-    assert set(rates[100 : int(cooldown_start(recipe))]) == {1.0}
-    assert rates[600:] == sorted(rates[600:], reverse=True)
-    assert rates[1000] == pytest.approx(0)
+    assert set(rates[100:601]) == {1.0}
+    assert rates[600:1000] == sorted(rates[600:1000], reverse=True)
+    assert rates[999] < 1e-4
+    assert rates[1000:1100] == sorted(rates[1000:1100])
+    assert set(rates[1100:1301]) == {0.5}
+    assert rates[1300:] == sorted(rates[1300:], reverse=True)
+    assert rates[1499] < 1e-4
 
 
 def test_it_moves_from_single_shapes_to_three():
@@ -180,7 +186,7 @@ def test_it_survives_a_kill_and_writes_the_folder(tmp_path: Path):
     resumed = subprocess.run([*command, "--resume"], capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
 
-    recipe = Recipe(steps=4, batch=3, scenes=24)
+    recipe = Recipe(cycles=(4,), batch=3, scenes=24)
     course = Course(recipe)
     run(course, pool_for(tmp_path / "work" / "pool", recipe.seed, recipe.scenes, recipe.dimensions).rows(), 4)
     export(course.mean.captioner, tmp_path / "through")

@@ -2,7 +2,7 @@
 
 The model learns to write captions, and on the side each patch of the picture learns to tell what lies on it (a help
 while training only; these heads are not kept). Training starts with single shapes and moves on to scenes of three. The
-learning rate warms up, stays, and falls to nothing over the last part; the weights that are kept are a running mean.
+learning rate warms up, stays, falls to nothing, and does so again; the weights that are kept are a running mean.
 
 Every step draws its batch from the seed and its own number, and a checkpoint holds all the rest, so a training that
 was killed and resumed ends with the same bits as one that ran through (on the same machine, with as many threads).
@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -44,13 +44,14 @@ class Recipe:
     """Everything that the trained weights depend on."""
 
     seed: int = 1
-    steps: int = 2_500
+    cycles: tuple[int, ...] = (2_500, 1_500)  # steps from one warm-up of the learning rates to the next
     batch: int = 64
     scenes: int = 50_400  # drawn scenes; each is also used mirrored
     learning_rate: float = 1e-3  # of embeddings, heads, gains and biases (AdamW)
     matrix_rate: float = 4e-3  # of the layers' matrices (Muon)
     warmup: int = 150  # steps
-    cooldown: float = 0.5  # last share of the steps, over which the learning rates fall
+    cooldown: float = 0.5  # last share of a cycle, over which the learning rates fall
+    restart: float = 0.5  # share of the full learning rates in the cycles after the first
     weight_decay: float = 0.05
     clip: float = 1.0  # largest norm of the gradient
     mean: float = 0.998  # how much of the running mean of the weights a step keeps
@@ -60,6 +61,11 @@ class Recipe:
     head_start: int = 6_000  # scenes that must be drawn before the first step
     bfloat16: bool = False  # multiply in bfloat16: faster on processors made for it, slower elsewhere
     dimensions: Dimensions = field(default_factory=Dimensions)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return sum(self.cycles)
 
 
 class Student(nn.Module):
@@ -166,16 +172,16 @@ def normalised(pictures: Bytes) -> Tensor:
 # --- the course of a training ------------------------------------------------------------------------------------
 
 
-def cooldown_start(recipe: Recipe) -> float:
-    """The step from which on the learning rate falls; nothing before it depends on the number of steps."""
-    return recipe.steps * (1 - recipe.cooldown)
-
-
 def pace(recipe: Recipe, step: int) -> float:
-    """Share of the full learning rates: linear warm-up, level, half a cosine down to zero."""
-    start = cooldown_start(recipe)
-    fall = min(1.0, max(0.0, (step - start) / max(1.0, recipe.steps - start)))
-    return min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * fall))
+    """Share of the full learning rates: in each cycle a linear warm-up, a level, and half a cosine down to zero."""
+    peak = 1.0
+    for length in recipe.cycles:
+        if step < length:
+            break
+        step, peak = step - length, recipe.restart
+    start = length * (1 - recipe.cooldown)
+    fall = min(1.0, max(0.0, (step - start) / max(1.0, length - start)))
+    return peak * min(1.0, (step + 1) / recipe.warmup) * 0.5 * (1 + math.cos(math.pi * fall))
 
 
 class Course:
@@ -237,13 +243,15 @@ class Course:
     def load(self, path: Path) -> None:
         """Go on from a checkpoint; raises ValueError when it was made by another recipe.
 
-        Another number of steps is the same recipe as long as the learning rate has not begun to fall.
+        Other cycles are the same recipe as long as the learning rates up to the checkpoint are the same.
         """
         state = torch.load(path, weights_only=True)
         given, made = asdict(self.recipe), state["recipe"]
         differing = [name for name, value in given.items() if made[name] != value]
-        if differing == ["steps"] and state["step"] <= min(map(cooldown_start, (self.recipe, _recipe(made)))):
-            differing = []
+        if differing == ["cycles"]:
+            before = replace(self.recipe, cycles=tuple(made["cycles"]))
+            if all(pace(self.recipe, step) == pace(before, step) for step in range(state["step"])):
+                differing = []
         if differing:
             raise ValueError(f"{path} was made with other values of: {', '.join(differing)}")
         self.student.load_state_dict(state["student"])
@@ -260,10 +268,6 @@ class Course:
             "mean": self.mean.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
-
-
-def _recipe(values: dict[str, Any]) -> Recipe:
-    return Recipe(**{**values, "dimensions": Dimensions(**values["dimensions"])})
 
 
 @contextmanager
@@ -342,6 +346,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train, and write the model's folder when the last step is done."""
     options = _options(arguments)
     torch.set_num_threads(options.threads)
+    options.cycles = tuple(options.cycles)
     recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe) if hasattr(options, f.name)})
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists() and not options.resume:
@@ -374,7 +379,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder to write the trained model to")
     parser.add_argument("--work", type=Path, default=Path("data/demo-training"), help="folder of pool and checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the work folder")
-    parser.add_argument("--steps", type=int, default=plain.steps, help=f"steps of the training ({plain.steps})")
+    parser.add_argument(
+        "--steps",
+        dest="cycles",
+        type=int,
+        nargs="+",
+        default=plain.cycles,
+        help="steps of the training; several numbers: the learning rate starts anew after each "
+        f"({' '.join(map(str, plain.cycles))})",
+    )
     parser.add_argument("--minutes", type=float, default=0, help="stop after that time, to be resumed (0: never)")
     parser.add_argument("--seed", type=int, default=plain.seed, help=f"of weights, scenes and batches ({plain.seed})")
     parser.add_argument("--batch", type=int, default=plain.batch, help=f"pictures a step ({plain.batch})")
