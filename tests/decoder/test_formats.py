@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from captions.decoder import FORMATS, REFUSALS, DecodeRefused, Limits, Pool
 from tests.decoder import corpus
-from tests.decoder.conftest import Read
+from tests.decoder.conftest import Read, reader
 
 EACH = corpus.one_of_each()
 FRAMES = {"apng": 4, "animated": 4, "pages": 4, "burst": 2}
@@ -78,6 +79,20 @@ def test_it_refuses_a_file_that_is_too_large_and_takes_one_that_just_is_not(read
 def test_it_refuses_formats_that_are_turned_off(read: Read, name: str, switch: str) -> None:
     with pytest.raises(DecodeRefused) as refusal:
         read(EACH[name], **{switch: False})
+    assert refusal.value.code == "format_turned_off"
+
+
+def test_it_does_without_the_heif_extra(tmp_path: Path) -> None:
+    """Its wheel carries a GPL encoder, so that some installations leave it out."""
+    program = (
+        "import sys; sys.modules['pillow_heif'] = None; from captions.decoder import child; child.main(sys.argv[1:])"
+    )
+    pool = Pool(command=[sys.executable, "-c", program])
+    read = reader(pool, tmp_path)
+    assert read(EACH["AVIF-still"]).decoded.format == "AVIF"
+    with pytest.raises(DecodeRefused) as refusal:
+        read(EACH["HEIF-still"])
+    pool.stop()
     assert refusal.value.code == "format_turned_off"
 
 
