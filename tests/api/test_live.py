@@ -1,0 +1,402 @@
+"""The API over a real server: waiting, streaming, limits of bodies, races, the page of documentation, fuzzing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests import factories
+from tests.api.stand_in import WORDS
+from tests.harness import Child, Desk, desk, until
+
+ROOT = Path(__file__).resolve().parents[2]
+JPEG = {"Content-Type": "image/jpeg"}
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk with a web server alone; a pool of four connections, so that a wait that holds one is noticed."""
+    database = "postgres" if os.environ.get("DESK_TEST_DATABASE") == "postgres" else "sqlite"
+    variables = {"DATABASE_POOL": "4", "THROTTLE_PERSON": "100000/min", "THROTTLE_ADDRESS": "100000/min"}
+    with desk(tmp_path_factory.mktemp("desk"), database=database, environment=variables) as made:
+        made.start_web()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def secret(running: Desk) -> str:
+    return running.person("olga")
+
+
+@pytest.fixture
+def client(running: Desk, secret: str) -> Iterator[httpx2.Client]:
+    with running.client(secret) as made:
+        yield made
+
+
+@pytest.fixture
+def stand_in(running: Desk) -> Iterator[Child]:
+    """A worker without a model."""
+    child = running.spawn("stand-in", sys.executable, "-m", "tests.api.stand_in")
+    yield child
+    child.stop()
+    running.children.remove(child)
+
+
+def upload(client: httpx2.Client, query: str = "", data: bytes | None = None) -> httpx2.Response:
+    return client.post(f"/api/v1/images/{query}", content=data or factories.picture(), headers=JPEG)
+
+
+# --- Waiting -------------------------------------------------------------------------------------------------------
+
+
+def test_it_answers_with_the_caption_when_it_is_ready_in_time(client, stand_in):
+    answer = upload(client, "?wait=60")
+    assert answer.status_code == 201, answer.text
+    body = answer.json()
+    assert (body["caption"]["text"], body["state"], body["jobs"][0]["state"]) == (WORDS, "draft", "done")
+    job = client.post(f"/api/v1/images/{body['id']}/jobs/?wait=60", json={"num_beams": 2})
+    assert (job.status_code, job.json()["captions"][0]["text"]) == (201, WORDS)
+
+
+def test_it_answers_202_without_a_caption_when_time_is_up(client):
+    began = time.monotonic()
+    answer = upload(client, "?wait=1&seed=404")
+    assert time.monotonic() - began >= 1
+    body = answer.json()
+    assert (answer.status_code, body["caption"], body["jobs"][0]["state"]) == (202, None, "queued")
+    again = client.post(f"/api/v1/images/{body['id']}/jobs/?wait=0.5", json={"seed": 404})
+    assert (again.status_code, again.json()["id"]) == (202, body["jobs"][0]["id"])
+
+
+def test_it_answers_202_with_the_error_as_soon_as_the_job_fails(client, stand_in):
+    began = time.monotonic()
+    answer = upload(client, "?wait=60&seed=666")
+    assert time.monotonic() - began < 50
+    body = answer.json()
+    assert (answer.status_code, body["caption"], body["jobs"][0]["error"]["code"]) == (202, None, "model_failed")
+
+
+def test_it_does_not_wait_when_there_is_nothing_to_wait_for(client, stand_in):
+    data = factories.picture()
+    upload(client, "?wait=60", data)
+    stand_in.stop()
+    began = time.monotonic()
+    answer = upload(client, "?wait=60", data)
+    assert time.monotonic() - began < 50
+    assert (answer.status_code, answer.json()["caption"]["text"]) == (200, WORDS)
+
+
+def test_it_hides_older_words_from_an_answer_that_is_not_ready(client, stand_in):
+    data = factories.picture()
+    upload(client, "?wait=60", data)
+    answer = upload(client, "?wait=1&seed=404", data)
+    assert (answer.status_code, answer.json()["caption"]) == (202, None)
+
+
+def test_it_answers_at_once_when_the_picture_goes_to_the_trash_meanwhile(client, running, secret):
+    image = upload(client).json()["id"]
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(client.post, f"/api/v1/images/{image}/jobs/?wait=60", json={"seed": 404, "top_k": 1})
+        with running.client(secret) as second:
+            until(lambda: len(second.get(f"/api/v1/images/{image}/jobs/").json()["results"]) == 2, what="a second job")
+            assert second.delete(f"/api/v1/images/{image}/").status_code == 204
+        answer = waiting.result(timeout=30)
+    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+
+
+def test_it_serves_everybody_else_while_fifty_wait(client, running, secret):
+    image = upload(client).json()["id"]
+    asked = [{"max_length": 5 + n // 8, "num_beams": 1 + n % 8} for n in range(50)]
+
+    async def ask(session: httpx2.AsyncClient, body: dict[str, int]) -> httpx2.Response:
+        return await session.post(f"/api/v1/images/{image}/jobs/?wait=60", json=body)
+
+    async def all_at_once() -> tuple[list[httpx2.Response], list[float]]:
+        headers = {"Authorization": f"Bearer {secret}"}
+        limits = httpx2.Limits(max_connections=60)
+        async with httpx2.AsyncClient(
+            base_url=running.url, headers=headers, timeout=90, limits=limits, trust_env=False
+        ) as session:
+            waiting = [asyncio.create_task(ask(session, body)) for body in asked]
+            for _ in range(600):
+                if len((await session.get(f"/api/v1/images/{image}/jobs/?limit=200")).json()["results"]) == 51:
+                    break
+                await asyncio.sleep(0.1)
+            took = []
+            for _ in range(20):
+                began = time.monotonic()
+                assert (await session.get("/api/v1/me/")).status_code == 200
+                took.append(time.monotonic() - began)
+            assert not any(task.done() for task in waiting)
+            worker = running.spawn("stand-in", sys.executable, "-m", "tests.api.stand_in")
+            answers = await asyncio.gather(*waiting)
+            worker.stop()
+            running.children.remove(worker)
+            return answers, took
+
+    answers, took = asyncio.run(all_at_once())
+    assert [answer.status_code for answer in answers] == [201] * 50
+    assert all(answer.json()["captions"][0]["text"] == WORDS for answer in answers)
+    assert sorted(took)[10] < 10  # with a thread or a connection each, nothing would be answered before they end
+
+
+def test_it_forgets_a_caller_who_hangs_up_while_waiting(client, running, secret):
+    image = upload(client).json()["id"]
+    impatient = httpx2.Client(
+        base_url=running.url, headers={"Authorization": f"Bearer {secret}"}, timeout=1, trust_env=False
+    )
+    for seed in range(5):
+        with pytest.raises(httpx2.ReadTimeout):
+            impatient.post(f"/api/v1/images/{image}/jobs/?wait=60", json={"seed": seed, "top_k": 3})
+    impatient.close()
+    assert client.get("/api/v1/me/").status_code == 200
+    assert len(client.get(f"/api/v1/images/{image}/jobs/").json()["results"]) == 6
+
+
+# --- Bodies --------------------------------------------------------------------------------------------------------
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Send without a Content-Length, as programs do that do not know how much will come."""
+    for start in range(0, len(data), 500):
+        yield data[start : start + 500]
+
+
+def test_it_takes_bodies_in_chunks(client):
+    raw = client.post("/api/v1/images/", content=pieces(factories.picture()), headers=JPEG)
+    assert raw.status_code == 201, raw.text
+    form = httpx2.Request("POST", "http://x/", files={"file": ("a.jpg", factories.picture())}, data={"num_beams": "2"})
+    chunked = client.post(
+        "/api/v1/images/", content=pieces(form.read()), headers={"Content-Type": form.headers["Content-Type"]}
+    )
+    assert chunked.status_code == 201, chunked.text
+    assert chunked.json()["jobs"][0]["params"] == {"num_beams": 2}
+    words = client.post(
+        f"/api/v1/images/{raw.json()['id']}/captions/",
+        content=pieces(b'{"text": "in chunks"}'),
+        headers={"Content-Type": "application/json"},
+    )
+    assert words.status_code == 201, words.text
+
+
+def exchange(running: Desk, head: str, body: Iterable[bytes] = ()) -> tuple[int, dict[str, Any], int]:
+    """Speak HTTP by hand; give the status, the JSON of the answer, and how many bytes of the body could be sent."""
+    host, port = running.url.removeprefix("http://").split(":")
+    sent = 0
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(f"POST /api/v1/images/ HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n".encode("latin1"))
+        line.setblocking(False)
+        answer = b""
+        end = time.monotonic() + 60
+        for piece in body:
+            rest = piece
+            while rest and time.monotonic() < end and not answer:
+                with contextlib.suppress(BlockingIOError):
+                    count = line.send(rest)
+                    rest, sent = rest[count:], sent + count
+                with contextlib.suppress(BlockingIOError):
+                    answer += line.recv(65536)
+            if answer:
+                break
+        line.settimeout(60)
+        while b"\r\n\r\n" not in answer or not answer.rstrip().endswith(b"}"):
+            answer += line.recv(65536)
+    first, _, text = answer.partition(b"\r\n\r\n")
+    return int(first.split()[1]), json.loads(text), sent
+
+
+def test_it_refuses_a_declared_size_before_the_body_comes(running):
+    status, body, _ = exchange(running, "Content-Type: image/jpeg\r\nContent-Length: 10000000000")
+    assert (status, body["errors"][0]["code"], body["type"]) == (413, "file_too_large", "client_error")
+    assert body["request_id"]
+
+
+def test_it_refuses_an_endless_body_once_it_is_too_large(running):
+    def endless() -> Iterator[bytes]:
+        piece = b"x" * MIB
+        for _ in range(500):
+            yield f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+
+    status, body, sent = exchange(running, "Content-Type: image/jpeg\r\nTransfer-Encoding: chunked", endless())
+    assert (status, body["errors"][0]["code"]) == (413, "file_too_large")
+    assert 50 * MIB < sent < 150 * MIB
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg; x*=nonsense''y", "multipart/form-data; boundary*=nonsense''y"])
+def test_it_refuses_a_content_type_that_nobody_can_read(running, kind):
+    status, body, _ = exchange(running, f"Content-Type: {kind}\r\nContent-Length: 0")
+    assert (status, body["errors"][0]["code"]) == (400, "bad_request")
+
+
+def peak_memory(pid: int) -> int:
+    """Give the most memory that a process has had, in bytes."""
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(line) * 1024
+
+
+@pytest.mark.parametrize("as_form", [False, True])
+def test_it_never_holds_an_upload_in_memory(running, client, as_form):
+    upload(client)
+    web = next(child for child in running.children if child.name == "web").process.pid
+    before = peak_memory(web)
+    big = b"\xff\xd8\xff\xe0" + bytes(40 * MIB)
+
+    def send(_: int) -> int:
+        if as_form:
+            return client.post("/api/v1/images/", files={"file": ("big.jpg", big)}).status_code
+        return upload(client, data=big).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(send, range(4))) == {400}
+    assert peak_memory(web) - before < 60 * MIB  # four times 40 MiB came
+
+
+def test_it_keeps_the_same_bytes_once_however_many_come_at_once(running, client, secret):
+    data = factories.picture()
+
+    def send(_: int) -> tuple[int, str]:
+        with running.client(secret) as own:
+            answer = upload(own, "?num_beams=2", data)
+            return answer.status_code, answer.json()["id"]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(send, range(16)))
+    assert sorted(status for status, _ in answers) == [200] * 15 + [201]
+    (image,) = {image for _, image in answers}
+    assert len(client.get(f"/api/v1/images/{image}/jobs/").json()["results"]) == 1
+
+
+def test_it_opens_no_event_stream_with_a_token(running, client):
+    with running.client() as nobody:
+        without = nobody.get("/events/").status_code
+    assert client.get("/events/").status_code == without != 200
+
+
+# --- The guide and the page ----------------------------------------------------------------------------------------
+
+
+class Shell:
+    """Understands as much of a shell and of curl as docs/api.md uses."""
+
+    def __init__(self, running: Desk, folder: Path) -> None:
+        self.running, self.folder = running, folder
+        self.names: dict[str, str] = {}
+        self.asked = 0
+
+    def run(self, line: str) -> None:
+        name, _, value = line.partition("=")
+        if line.startswith("DESK="):
+            self.names["DESK"] = self.running.url
+        elif line.startswith("TOKEN="):
+            arguments = shlex.split(value.removeprefix("$(").partition("|")[0])
+            assert arguments[:2] == ["python", "manage.py"]
+            self.names["TOKEN"] = self.running.run(*arguments[2:]).stdout.splitlines()[-1]
+        elif line.startswith("IMAGE="):
+            self.names["IMAGE"] = json.loads((self.folder / "answer.json").read_text())["id"]
+        else:
+            assert line.startswith("curl -s "), name
+            self.curl(shlex.split(line)[2:])
+
+    def curl(self, words: list[str]) -> None:
+        words = [re.sub(r"\$(\w+)", lambda found: self.names[found[1]], word) for word in words]
+        headers: dict[str, str] = {}
+        options: dict[str, Any] = {}
+        form: dict[str, str] = {}
+        target, url = None, ""
+        remaining = iter(words)
+        for word in remaining:
+            if word == "-H":
+                key, _, value = next(remaining).partition(": ")
+                headers[key] = value
+            elif word == "--data-binary":
+                options["content"] = (self.folder / next(remaining).removeprefix("@")).read_bytes()
+            elif word == "-d":
+                options["content"] = next(remaining).encode()
+            elif word == "-F":
+                key, _, value = next(remaining).partition("=")
+                if value.startswith("@"):
+                    options["files"] = {key: (value[1:], (self.folder / value[1:]).read_bytes())}
+                else:
+                    form[key] = value
+            elif word in {"-o", ">"}:
+                target = next(remaining)
+            else:
+                assert not url
+                url = word
+        if form:
+            options["data"] = form
+        method = "POST" if options else "GET"
+        answer = httpx2.request(method, url, headers=headers, timeout=90, trust_env=False, **options)
+        assert answer.is_success, (url, answer.text)
+        self.asked += 1
+        if target:
+            (self.folder / target).write_bytes(answer.content)
+
+
+def test_it_does_what_the_guide_says(running, secret, stand_in, tmp_path):
+    data = factories.picture()
+    (tmp_path / "harbour.jpg").write_bytes(data)
+    shell = Shell(running, tmp_path)
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL):
+        for line in block.replace("\\\n", " ").strip().splitlines():
+            shell.run(line)
+    assert shell.asked == 6
+    assert json.loads((tmp_path / "answer.json").read_text())["caption"]["text"] == WORDS
+    assert (tmp_path / "original.jpg").read_bytes() == data
+    with running.client(shell.names["TOKEN"]) as client:
+        shown = client.get(f"/api/v1/images/{shell.names['IMAGE']}/").json()
+    assert shown["published_caption"]["text"] == "A harbour at dusk, seen from the pier."
+
+
+def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running):
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        page = browser.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{running.url}/api/docs/")
+        page.wait_for_selector(".opblock")
+        shown = page.locator(".opblock").count()
+        page.locator(".opblock-summary-control").first.click()
+        page.wait_for_selector(".opblock-body")
+        browser.close()
+    assert shown == 21
+    assert not complaints
+
+
+# --- Fuzzing -------------------------------------------------------------------------------------------------------
+
+
+def test_it_keeps_its_promises_to_thousands_of_strange_requests(running, client, secret, tmp_path):
+    """Schemathesis makes requests from the document and holds the answers to it."""
+    image = upload(client, "?seed=404").json()
+    client.post(f"/api/v1/images/{image['id']}/captions/", json={"text": "a boat"})
+    report = running.spawn(
+        "schemathesis", sys.executable, "-m", "schemathesis.cli", "run", f"{running.url}/api/schema/",
+        "--header", f"Authorization: Bearer {secret}", "--max-examples", "15", "--seed", "7",
+        "--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "30", "--max-time", "60",
+        "--exclude-checks", "positive_data_acceptance", "--no-color",
+    )  # fmt: skip
+    status = report.process.wait(timeout=280)
+    assert status == 0, report.log.read_text()[-8000:]
