@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
@@ -96,6 +97,18 @@ class Rows:
             "HAVING COUNT(*) > 1) AS many"
         )
         return int(twice) + int(ended)
+
+    def written_late(self, log: str) -> list[str]:
+        """Give jobs whose captions came from an attempt that no longer held the lease.
+
+        `log` is what the workers wrote: they name the attempt they worked for, and the history names the one that held
+        the lease when the job ended. Were a late result not dropped, the two would differ.
+        """
+        sql = "SELECT CAST(job_id AS TEXT), attempt FROM captions_jobevent WHERE after = 'done'"
+        ended = {job.replace("-", ""): attempt for job, attempt in self.ask(sql)}
+        told = re.findall(r"captioned +\[worker.drain\] attempt=(\d+) .*job=([0-9a-f-]{36})", log)
+        assert told or not ended, "the workers' logs say nothing"
+        return [job for attempt, job in told if ended[job.replace("-", "")] != int(attempt)]
 
     def mixed_up(self) -> list[tuple[int, str]]:
         """Give pictures that carry another picture's words; for desks of the scripted captioner."""

@@ -64,7 +64,12 @@ class Workshop(Desk):
         assert self.rows.states() == {k: n for k, n in (("done", captioned), ("failed", failed)) if n}, self.logs()
         assert self.rows.duplicates() == 0
         assert self.rows.mixed_up() == []
+        assert self.rows.written_late(self.worker_logs()) == []
         assert self.run("invariants", check=False).stdout.strip() == "Everything agrees."
+
+    def worker_logs(self) -> str:
+        """Give all that the workers wrote."""
+        return "".join(child.log.read_text(errors="replace") for child in self.children if child.name == "scripted")
 
     def start_scripted(self, **env: str) -> Child:
         """Start a supervised worker with the scripted captioner."""
