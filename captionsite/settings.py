@@ -411,6 +411,7 @@ SPECTACULAR_SETTINGS = {
         "ReviewDecision": "captions.models.Review.Decision",
         "DecisionAsked": "captions.api.serializers.DECISIONS",
         "FailureType": "captions.api.serializers.FAILURE_TYPES",
+        "Truth": "captions.api.serializers.TRUTHS",
     },
 }
 

@@ -228,8 +228,19 @@ class Supervisor:
         where = ["--host", self.settings.HOST, "--port", str(self.settings.PORT)]
         self._add("web", [sys.executable, "-m", *server, *where, "--no-access-log", "--log-level", "warning"])
         self._add("worker", [sys.executable, "-m", "worker"])
-        timetable = ["celery", "-A", "captionsite.celery", "worker", "--beat", "--pool", "solo", "--queues", "default"]
-        quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--quiet"]
+        timetable = [
+            "celery",
+            "--quiet",
+            "-A",
+            "captionsite.celery",
+            "worker",
+            "--beat",
+            "--pool",
+            "solo",
+            "--queues",
+            "default",
+        ]
+        quiet = ["--loglevel", "warning", "--without-gossip", "--without-mingle"]
         # Celery warns about root for the sake of pickle, which the settings do not accept.
         calm = ["-W", "ignore:::celery.platforms"]
         self._add("scheduler", [sys.executable, *calm, "-m", *timetable, *quiet])
