@@ -225,7 +225,7 @@ class Drain:
         try:
             with media.open_screen(job.image) as file, Image.open(file, formats=("WEBP",)) as picture:
                 return Task(job, picture.convert("RGB"), self._params(job))
-        except (DeskError, UnidentifiedImageError) as error:
+        except (DeskError, FileNotFoundError, UnidentifiedImageError) as error:
             # An empty media folder is one that is not mounted; it must not end every waiting job as failed.
             fault: Fault = "input" if _has_pictures() else "infra"
             return Failed(job, "rendition_missing", fault, _words(error))
