@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
@@ -34,6 +34,10 @@ class DurableFileStorage(FileSystemStorage):
                 raise
             self._copy(source, target)  # the incoming folder is on another disk
         _flush(target.parent)
+
+    def url(self, name: str | None) -> NoReturn:
+        """Refuse: an address of the storage would go round the permission check. Raises ValueError."""
+        raise ValueError("Stored files have no address of their own.")
 
     def _copy(self, source: Path, target: Path) -> None:
         part = target.with_name(target.name + PART)

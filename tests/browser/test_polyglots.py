@@ -95,22 +95,19 @@ class Watched:
         self.page.unroute("**/lure")
 
 
-def test_it_would_notice_if_one_ran(context, running):
+@pytest.mark.parametrize(
+    ("name", "content_type", "embed"),
+    [
+        ("html-gif-tail", "text/html", "<iframe src='/bait'></iframe>"),
+        ("svg-png-tail", "text/html", "<iframe src='/bait'></iframe>"),
+        ("program-gif", "text/javascript", "<script src='/bait'></script>"),
+    ],
+)
+def test_it_would_notice_if_one_ran(context, running, name, content_type, embed):
     watched = Watched(context)
-    for kind, content_type in (
-        ("html-gif-tail", "text/html"),
-        ("svg-png-tail", "text/html"),
-        ("program-gif", "text/javascript"),
-    ):
-        watched.said.clear()
-        watched.page.route(
-            "**/bait",
-            lambda route, kind=kind, type=content_type: route.fulfill(body=POLYGLOTS[kind], content_type=type),
-        )
-        embed = "<script src='/bait'></script>" if kind == "program-gif" else "<iframe src='/bait'></iframe>"
-        watched.show(embed, running.url)
-        assert watched.ran, (kind, watched.said)
-        watched.page.unroute("**/bait")
+    watched.page.route("**/bait", lambda route: route.fulfill(body=POLYGLOTS[name], content_type=content_type))
+    watched.show(embed, running.url)
+    assert watched.ran, watched.said
 
 
 def test_it_runs_nothing_of_31_polyglots(context, running, person):

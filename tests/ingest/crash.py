@@ -60,7 +60,12 @@ def arm(point: str) -> None:
     elif point == "before the commit":
         # The last write of the transaction has been sent; the commit has not.
         real = JobEvent.objects.create
-        JobEvent.objects.create = lambda **fields: (real(**fields), arm_commit(BaseDatabaseWrapper))  # type: ignore[method-assign]
+
+        def last_write(**fields: Any) -> None:
+            real(**fields)
+            arm_commit(BaseDatabaseWrapper)
+
+        JobEvent.objects.create = last_write  # type: ignore[assignment]  # as above
     elif point == "between commit and ring":
         doorbell.ring = die  # type: ignore[assignment]  # as above
     else:
