@@ -44,7 +44,7 @@ class Recipe:
     """Everything that the trained weights depend on."""
 
     seed: int = 1
-    cycles: tuple[int, ...] = (2_500, 1_500)  # steps from one warm-up of the learning rates to the next
+    cycles: tuple[int, ...] = (2_500, 2_000)  # steps from one warm-up of the learning rates to the next
     batch: int = 64
     scenes: int = 50_400  # drawn scenes; each is also used mirrored
     learning_rate: float = 1e-3  # of embeddings, heads, gains and biases (AdamW)
