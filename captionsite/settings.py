@@ -443,7 +443,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "desk"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        "django_structlog": {"level": "WARNING"},
+        "django_structlog": {"level": "ERROR"},  # else every page that closes its event stream is a warning
         "django.request": {"level": "ERROR"},
         "httpx2": {"level": "WARNING"},  # it would log redirect addresses, which may be signed
     },

@@ -7,6 +7,7 @@ from captions.admin import queue, records
 
 admin.site.site_header = "Caption Desk"
 admin.site.site_title = "Caption Desk"
+admin.site.enable_nav_sidebar = False  # the queue needs the width
 admin.site.index_title = "Administration"
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # one login, with its limits
 

@@ -14,8 +14,10 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from captions import permissions, review
 from captions.errors import DeskError
@@ -72,7 +74,7 @@ class ModelFilter(admin.SimpleListFilter):
         return queryset.filter(caption__model=self.value()) if self.value() else queryset
 
 
-def picture(image: Image, size: int = 240) -> SafeString:
+def picture(image: Image, size: int = 220) -> SafeString:
     """Give the thumbnail as a link to the image's page; `size` is its longer edge in CSS pixels."""
     scale = min(1.0, size / max(image.thumbnail_width, image.thumbnail_height))
     return format_html(
@@ -89,7 +91,7 @@ def picture(image: Image, size: int = 240) -> SafeString:
 class ReviewQueueAdmin(Base):
     """Every image whose newest words nobody has decided on, oldest first."""
 
-    list_display = ("shown_picture", "words", "provenance", "owner", "created_at", "decide")
+    list_display = ("shown_picture", "words", "about", "decide")
     list_display_links = None
     list_filter = (ModelFilter, ScoreFilter, "format", ("owner", admin.RelatedOnlyFieldListFilter), "created_at")
     list_select_related = ("caption", "owner")
@@ -140,7 +142,7 @@ class ReviewQueueAdmin(Base):
         """The draft in a field, so that changed words become an edit. `seen` is what the reviewer had before them."""
         assert image.caption is not None
         return format_html(
-            '<textarea name="words-{0}" rows="3" maxlength="2000" aria-label="Caption of picture {1}">{2}</textarea>'
+            '<textarea name="words-{0}" rows="4" maxlength="2000" aria-label="Caption of picture {1}">{2}</textarea>'
             '<input type="hidden" name="seen-{0}" value="{3}">',
             image.pk,
             image.number,
@@ -148,13 +150,19 @@ class ReviewQueueAdmin(Base):
             image.caption.pk,
         )
 
-    @admin.display(description="Drafted by", ordering="caption__score")
-    def provenance(self, image: DraftToReview) -> str:
-        """Model and score."""
+    @admin.display(description="About", ordering="created_at")
+    def about(self, image: DraftToReview) -> SafeString:
+        """Number, owner, when it came, who drafted the words, and how sure the model was."""
         assert image.caption is not None
-        source = image.caption.model or image.caption.get_kind_display()
         score = image.caption.score
-        return source if score is None else f"{source}, score {exp(score):.2f}"
+        return format_html(
+            "<strong>{}</strong><br>{}<br>{}<br>{}{}",
+            f"Picture {image.number}",
+            f"by {image.owner.get_username()}",
+            date_format(localtime(image.created_at), "SHORT_DATETIME_FORMAT"),
+            image.caption.model or image.caption.get_kind_display(),
+            "" if score is None else f", score {exp(score):.2f}",
+        )
 
     @admin.display(description="Decide")
     def decide(self, image: DraftToReview) -> SafeString:
@@ -174,7 +182,7 @@ class ReviewQueueAdmin(Base):
                 self.message_user(request, "Somebody decided on that picture in the meantime.", messages.WARNING)
             (self.approve_selected if verb == "approve" else self.reject_selected)(request, chosen)
             return HttpResponseRedirect(request.get_full_path())
-        return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Drafts to review"})
 
     @admin.action(description="Approve, with the words as they stand in the fields", permissions=["review"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[DraftToReview]) -> None:

@@ -17,8 +17,7 @@ AUTO: Final = "auto"
 SELECTED: Final = "selected"  # the file in the store that holds a selected model's name
 REMEDY: Final = f"python manage.py models fetch {DEFAULT}"
 DEMO_WORDS: Final = (
-    "A demo model that only knows coloured shapes is answering: on photographs its captions mean nothing. "
-    f"To get the real model, run: {REMEDY}"
+    "A demo model that only knows coloured shapes is answering: on photographs its captions mean nothing."
 )
 
 
@@ -92,4 +91,4 @@ def _selected(name: str, store: Path) -> Choice:
 
 
 def _demo(why: str) -> Choice:
-    return Choice(DEMO, BUNDLED, True, f"{DEMO_WORDS}\n{why}")
+    return Choice(DEMO, BUNDLED, True, f"{DEMO_WORDS} {why} To get the real model, run: {REMEDY}")
