@@ -294,20 +294,27 @@ class DecisionSerializer(Strict):
         return attrs
 
 
+#: How forms and addresses, which have no true and false of their own, may say them.
+TRUTHS: Final = ("true", "false", "on", "off", "yes", "no", "1", "0")
+
+
 def _parameter_field(kind: type, **options: Any) -> serializers.Field[Any, Any, Any, Any]:
     fields = {int: serializers.IntegerField, float: serializers.FloatField, bool: serializers.BooleanField}
-    field: serializers.Field[Any, Any, Any, Any] = fields[kind](required=False, allow_null=True, **options)
+    field: serializers.Field[Any, Any, Any, Any] = fields[kind](required=False, **options)
     return field
 
 
-def parameter_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+def parameter_fields(*, of_form: bool) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Give one field per generation parameter, for the schema; `captions.params.parse` judges the values."""
-    fields = {}
+    fields: dict[str, serializers.Field[Any, Any, Any, Any]] = {}
     for knob in KNOBS:
         limits = {} if knob.kind is bool else {"min_value": knob.minimum, "max_value": knob.maximum}
         default = "the model decides" if knob.default is None else f"usually {knob.default}"
         words = f"{knob.label}. {knob.help} Left out: {default}."
-        fields[knob.name] = _parameter_field(knob.kind, help_text=words, **limits)
+        if knob.kind is bool and of_form:
+            fields[knob.name] = serializers.ChoiceField(choices=TRUTHS, required=False, help_text=words)
+        else:
+            fields[knob.name] = _parameter_field(knob.kind, allow_null=not of_form, help_text=words, **limits)
     fields["model"] = serializers.CharField(
         required=False,
         allow_blank=True,
@@ -317,9 +324,10 @@ def parameter_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return fields
 
 
-JobRequestSerializer = inline_serializer("JobRequest", parameter_fields())
+JobRequestSerializer = inline_serializer("JobRequest", parameter_fields(of_form=False))
+JobFormSerializer = inline_serializer("JobForm", parameter_fields(of_form=True))
 UploadSerializer = inline_serializer(
-    "Upload", {"file": serializers.FileField(help_text="The picture."), **parameter_fields()}
+    "Upload", {"file": serializers.FileField(help_text="The picture."), **parameter_fields(of_form=True)}
 )
 FAILURE_TYPES: Final = ("validation_error", "client_error", "server_error")
 FailureSerializer = inline_serializer(

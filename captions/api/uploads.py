@@ -12,7 +12,8 @@ from typing import IO, Any, Final, cast
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.http import parse_header_parameters
-from rest_framework.exceptions import UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
 from captions.errors import DeskError
@@ -23,6 +24,17 @@ MULTIPART: Final = "multipart/form-data"
 NOT_PICTURES: Final = {"application/json", "application/x-www-form-urlencoded"}
 #: Query parameters that are no generation parameter.
 BESIDE: Final = {"wait", "model", "filename"}
+
+
+class MultipartForm(MultiPartParser):
+    """A multipart form. Django's parser takes a broken one for an empty one, and the request would seem to succeed."""
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        """Read fields and files. Raises ParseError when there is a body, and nothing in it could be read."""
+        form = super().parse(stream, media_type, parser_context)
+        if not form.data and not form.files:
+            raise ParseError
+        return form
 
 
 @dataclass(frozen=True, slots=True)

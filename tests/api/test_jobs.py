@@ -50,11 +50,17 @@ def test_it_answers_200_with_the_open_job_that_asks_the_same(api, owner):
     ("body", "status", "about"),
     [
         ({"num_beams": 0}, 400, [("invalid_parameter", "num_beams")]),
-        ({"num_beams": "two", "top_k": -1}, 400, [("invalid_parameter", "num_beams"), ("invalid_parameter", "top_k")]),
+        ({"num_beams": 99, "top_k": -1}, 400, [("invalid_parameter", "num_beams"), ("invalid_parameter", "top_k")]),
         ({"num_beams": True}, 400, [("invalid_parameter", "num_beams")]),
         ({"num_beams": [1]}, 400, [("invalid_parameter", "num_beams")]),
         ({"max_length": 1e400}, 400, [("parse_error", None)]),
         ({"max_length": 10**30}, 400, [("invalid_parameter", "max_length")]),
+        (
+            {"num_beams": "2", "do_sample": "no"},
+            400,
+            [("invalid_parameter", "num_beams"), ("invalid_parameter", "do_sample")],
+        ),
+        ({"do_sample": 1}, 400, [("invalid_parameter", "do_sample")]),
         ({"beams": 2}, 400, [("invalid_parameter", "beams")]),
         ({"model": 5}, 400, [("invalid", "model")]),
         ({"model": "a\u0000b"}, 400, [("invalid", "model")]),
@@ -85,6 +91,12 @@ def test_it_refuses_a_body_that_is_no_object_of_ours(api, owner):
     image = factories.make_image(owner)
     answer = api.generic("POST", f"/api/v1/images/{image.pk}/jobs/", b"<a/>", content_type="application/xml")
     assert (answer.status_code, codes(answer)) == (415, [("unsupported_media_type", None)])
+
+
+def test_it_refuses_a_broken_form(api, owner):
+    image = factories.make_image(owner)
+    answer = api.raw(f"images/{image.pk}/jobs/", b"[]--x--\r\n", "multipart/form-data; boundary=x")
+    assert (answer.status_code, codes(answer)) == (400, [("parse_error", None)])
 
 
 def test_it_shows_the_drafts_of_a_job_best_first(api, owner):

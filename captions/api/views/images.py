@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -18,7 +17,7 @@ from captions import ingest, media, selectors, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
-from captions.api.serializers import BINARY, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
+from captions.api.serializers import BINARY, TRUTHS, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
 from captions.models import CaptionJob, Image
@@ -32,12 +31,12 @@ WAIT_PARAMETER: Final = OpenApiParameter(
     {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS, "default": 0},
     description="Seconds to wait for the captions; the answer is 202 when they are not ready by then.",
 )
-_KIND_OF = {int: "integer", float: "number", bool: "boolean"}
 KNOB_PARAMETERS: Final = [
     OpenApiParameter(
         knob.name,
-        {"type": _KIND_OF[knob.kind]}
-        | ({} if knob.kind is bool else {"minimum": knob.minimum, "maximum": knob.maximum}),
+        {"type": "string", "enum": list(TRUTHS)}
+        if knob.kind is bool
+        else {"type": "integer" if knob.kind is int else "number", "minimum": knob.minimum, "maximum": knob.maximum},
         description=f"{knob.label}. {knob.help}",
     )
     for knob in KNOBS
@@ -45,7 +44,7 @@ KNOB_PARAMETERS: Final = [
 MODEL_PARAMETER: Final = OpenApiParameter(
     "model", {"type": "string", "maxLength": 200}, description="The model to ask for; any that serves when left out."
 )
-_PICTURE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp", "image/heic")
+PICTURE_TYPES: Final = sorted({kind for _, kind in media.FILES.values()})
 
 
 def jobs_of(image: Image) -> list[CaptionJob]:
@@ -84,7 +83,7 @@ class Images(ImageView):
     """All pictures of one person."""
 
     serializer_class = ImageSerializer
-    parser_classes = [MultiPartParser]
+    parser_classes = [uploads.MultipartForm]
     filterset_class = ImageFilter
     refuses = {"GET": [400], "POST": [400, 413, 415, 507]}
 
@@ -110,7 +109,7 @@ class Images(ImageView):
             OpenApiParameter("filename", str, description="What to call the picture, when it is the body itself."),
             *KNOB_PARAMETERS,
         ],
-        request={"multipart/form-data": UploadSerializer, **dict.fromkeys(_PICTURE_TYPES, BINARY)},
+        request={"multipart/form-data": UploadSerializer, **dict.fromkeys(PICTURE_TYPES, BINARY)},
         responses={
             201: OpenApiResponse(ImageWithJobsSerializer, "A new picture, with its job."),
             200: OpenApiResponse(ImageWithJobsSerializer, "You have these bytes already: the picture as it is."),
@@ -257,8 +256,8 @@ class Original(Bytes):
         summary="Fetch the original, byte for byte",
         tags=["images"],
         responses={
-            (200, "application/octet-stream"): OpenApiResponse(BINARY, "The bytes as they came, as an attachment."),
-            (206, "application/octet-stream"): OpenApiResponse(BINARY, "The range that was asked for."),
+            (200, *PICTURE_TYPES): OpenApiResponse(BINARY, "The bytes as they came, as an attachment."),
+            (206, *PICTURE_TYPES): OpenApiResponse(BINARY, "The range that was asked for."),
             304: OpenApiResponse(description="Unchanged since the time or tag that was named."),
         },
     )

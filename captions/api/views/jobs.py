@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,13 +16,15 @@ from captions import jobs, selectors
 from captions.api import examples
 from captions.api.base import DeskView, refuse_unknown
 from captions.api.filters import JobFilter
-from captions.api.serializers import JobRequestSerializer, JobSerializer
-from captions.api.uploads import read_model
+from captions.api.serializers import JobFormSerializer, JobRequestSerializer, JobSerializer
+from captions.api.uploads import MultipartForm, read_model
 from captions.api.views.images import WAIT_PARAMETER, ImageView
 from captions.api.waiting import Wait, wait_seconds
 from captions.errors import DeskError
 from captions.models import CaptionJob
-from captions.params import Value, parse
+from captions.params import KNOBS, ParamsInvalid, Value, parse
+
+FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class JobView(DeskView):
@@ -68,7 +70,7 @@ class JobsOfImage(ImageView):
     queryset = CaptionJob.objects.none()
     serializer_class = JobSerializer
     filterset_class = None
-    parser_classes = [JSONParser, FormParser, MultiPartParser]
+    parser_classes = [JSONParser, FormParser, MultipartForm]
     refuses = {"GET": [400], "POST": [400, 413, 415]}
 
     @extend_schema(
@@ -87,7 +89,7 @@ class JobsOfImage(ImageView):
         summary="Have a picture captioned again",
         tags=["jobs"],
         parameters=[WAIT_PARAMETER],
-        request=JobRequestSerializer,
+        request={"application/json": JobRequestSerializer, **dict.fromkeys(FORMS, JobFormSerializer)},
         responses={
             201: OpenApiResponse(JobSerializer, "A new job."),
             200: OpenApiResponse(JobSerializer, "A job with these parameters was waiting or running already."),
@@ -111,9 +113,23 @@ def _asked(body: Any) -> tuple[dict[str, Value], str]:
     """Read parameters and model from a body. Raises ParamsInvalid and ValidationError."""
     if not isinstance(body, dict):
         raise ValidationError("Send an object with generation parameters, or nothing.")
+    if not isinstance(body, QueryDict):
+        _refuse_texts(body)
     given = body.dict() if isinstance(body, QueryDict) else dict(body)
     model = given.pop("model", None)
     return parse(given, strict=True), read_model("" if model is None else model)
+
+
+def _refuse_texts(body: dict[str, Any]) -> None:
+    """Hold JSON to its types. A form has only text; in JSON, "no" for a truth is a mistake found too late."""
+    wrong = {
+        knob.name: "Give true or false." if knob.kind is bool else "Give a number, not a text."
+        for knob in KNOBS
+        if (value := body.get(knob.name)) is not None
+        and (isinstance(value, str) or (knob.kind is bool and not isinstance(value, bool)))
+    }
+    if wrong:
+        raise ParamsInvalid(wrong)
 
 
 def _answer_when_ended(response: Response, job_id: UUID, seconds: float) -> None:
