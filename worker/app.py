@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import django
 from celery import signals
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 
 from captionsite.celery import app

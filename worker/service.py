@@ -21,7 +21,7 @@ from worker.board import Board
 from worker.drain import Drain
 from worker.engine import Captioner, EngineError, load
 from worker.engine.catalogue import entry_of
-from worker.engine.choice import AUTO, REMEDY, choose
+from worker.engine.choice import AUTO, DEMO_WORDS, REMEDY, choose
 from worker.engine.errors import DeviceLost
 from worker.handover import Handover
 from worker.heartbeat import Held, Row, Tally, Watchdog, heartbeat, sweeper
@@ -137,7 +137,7 @@ class WorkerService:
             seconds=round(time.time() - self.handover.began, 1),
         )
         if captioner.is_demo:
-            log.warning(f"A demo model that only knows coloured shapes is answering. For the real one, run: {REMEDY}")
+            log.warning(" ".join(notice.split()))
         return captioner
 
     def _make_drain(self, captioner: Captioner) -> Drain:
@@ -180,7 +180,7 @@ def load_captioner() -> tuple[Captioner, str]:
     if name == AUTO:
         choice = choose(settings.MODEL_DIR, allow_download=settings.CAPTION_DOWNLOAD, progress=_progress())
         name, notice = choice.name, choice.reason if choice.is_demo else ""
-        log.info("model chosen", model=name, reason=choice.reason)
+        log.info("model chosen", model=name)
     captioner = load(
         name,
         device=settings.CAPTION_DEVICE,
@@ -188,13 +188,7 @@ def load_captioner() -> tuple[Captioner, str]:
         store=settings.MODEL_DIR,
         batch=settings.CAPTION_BATCH,
     )
-    return captioner, notice or (DEMO_NOTICE if captioner.is_demo else "")
-
-
-DEMO_NOTICE: Final = (
-    "A demo model that only knows coloured shapes is answering: on photographs its captions mean nothing. "
-    f"To get the real model, run: {REMEDY}"
-)
+    return captioner, notice or (f"{DEMO_WORDS} To get the real model, run: {REMEDY}" if captioner.is_demo else "")
 
 
 def names_of(captioner: Captioner) -> set[str]:

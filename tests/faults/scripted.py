@@ -66,18 +66,19 @@ class Scripted:
     def _obey(self, number: int, orders: set[str]) -> None:
         if f"kill-{number}" in orders:
             os.kill(os.getpid(), signal.SIGKILL)
-        if f"segv-{number}" in orders and self._take(f"segv-{number}"):
+        if f"segv-{number}" in orders and self.take(f"segv-{number}"):
             os.kill(os.getpid(), signal.SIGSEGV)
-        if f"hang-{number}" in orders and self._take(f"hang-{number}"):
+        if f"hang-{number}" in orders and self.take(f"hang-{number}"):
             time.sleep(3600)
         if f"raise-{number}" in orders:
             raise RuntimeError(f"picture {number} breaks the model")
         if f"memory-{number}" in orders:
             raise OutOfMemory("one picture does not fit")
-        if f"lost-{number}" in orders and self._take(f"lost-{number}"):
+        if f"lost-{number}" in orders and self.take(f"lost-{number}"):
             raise DeviceLost("an illegal memory access was encountered")
 
-    def _take(self, order: str) -> bool:
+    def take(self, order: str) -> bool:
+        """Take an order that is for one process only; False when it is not there."""
         try:
             (self.orders / order).unlink()
         except FileNotFoundError:

@@ -32,3 +32,14 @@ def test_it_retries_a_picture_that_breaks_the_model_and_then_says_so(workshop: M
     assert desk.rows.failures() == [(3, "model_failed"), (4, "out_of_memory")]
     desk.check(captioned=6, failed=2)
     assert starts_of(worker) == 1
+
+
+def test_it_ends_a_process_that_lives_and_takes_no_work(workshop: MakeWorkshop) -> None:
+    desk = workshop("sqlite", STALL_SECONDS="5")
+    desk.order("wedge")
+    desk.fill(3)
+    worker = desk.start_scripted()
+    desk.until_at_rest()
+    desk.check(captioned=3)
+    assert "jobs wait and none was taken for 5 s" in worker.log.read_text()
+    assert starts_of(worker) >= 2
