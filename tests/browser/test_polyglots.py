@@ -52,13 +52,15 @@ def carriers(payload: bytes) -> dict[str, bytes]:
 
 def program() -> bytes:
     """Give a GIF, 10,799 pixels wide and 1 high, that is a valid script: its width opens a comment."""
-    body = f"*/=1;console.log('{RAN}')//".encode()
+    body = f"*/=1;console.log('{RAN}');/*".encode()
     drawn = io.BytesIO()
-    Image.new("P", (0x2A2F, 1)).save(drawn, "GIF")
+    Image.new("P", (0x2A2F, 1)).save(drawn, "GIF", comment=b"makes it a GIF89a")
     data = drawn.getvalue()
     table = 13 + 3 * 2 ** ((data[10] & 7) + 1)  # header, screen descriptor and colour table
     comment = b"\x21\xfe" + struct.pack("B", len(body)) + body + b"\x00"
-    return data[:table].replace(b"*/", b"..") + comment + data[table:]
+    assert data[:8] == b"GIF89a/*"
+    assert b"*/" not in data
+    return data[:table] + comment + data[table:] + b"*/"
 
 
 POLYGLOTS = {f"{kind}-{name}": data for kind, code in PAYLOADS.items() for name, data in carriers(code).items()} | {
@@ -91,7 +93,7 @@ class Watched:
         """Open a page of the desk's own origin, but without the desk's policy."""
         self.page.route("**/lure", lambda route: route.fulfill(body=f"<!doctype html>{html}", content_type="text/html"))
         self.page.goto(f"{address}/lure")
-        self.page.wait_for_timeout(300)
+        self.page.wait_for_timeout(100)
         self.page.unroute("**/lure")
 
 
