@@ -350,14 +350,14 @@ def run() -> int:
 
 def welcome(desk: Supervisor, began: float) -> None:
     """Make the first account and its example pictures on an empty desk, then say where everything is."""
-    from captions.first_start import first_start
+    from captions.first_start import make_owner, take_in
 
-    password = first_start(examples=EXAMPLES)
-    if password:  # at once: whatever happens next, it is never shown again
-        say(
-            f"\nThe first account is “owner”, its password {password}\n"
-            "It is shown only now. Change it when you are in.\n"
-        )
+    if first := make_owner():
+        owner, password = first
+        # At once, before anything else can go wrong: it is never shown again.
+        say(f"\nThe first account is “{owner.get_username()}”, its password {password}")
+        say("It is shown only now. Change it when you are in.\n")
+        take_in(owner=owner, examples=EXAMPLES)
     wait_for(lambda: desk.stopping.is_set() or desk.web_answers(), 60)
     if desk.stopping.is_set():
         return
