@@ -32,7 +32,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Min, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 
 from captions import doorbell, events, ledger
 from captions.drafts import Draft
@@ -358,7 +358,9 @@ def _insert(image: Image, chosen: Mapping[str, Value], model: str, lane: int) ->
 
 
 def _lease(chosen: list[CaptionJob], worker: str, lease_seconds: float) -> None:
-    changed = CaptionJob.objects.filter(pk__in=[job.pk for job in chosen], state=State.QUEUED).update(
+    # LOWER: SQLite, which keeps no statistics, would else read all waiting jobs by the index on their state.
+    still_queued = CaptionJob.objects.alias(now=Lower("state")).filter(pk__in=[job.pk for job in chosen], now="queued")
+    changed = still_queued.update(
         state=State.RUNNING,
         attempt=F("attempt") + 1,
         leased_by=worker,
@@ -376,11 +378,10 @@ def _lease(chosen: list[CaptionJob], worker: str, lease_seconds: float) -> None:
 
 def _show_drafting(chosen: list[CaptionJob]) -> None:
     """Write in one statement what settling each image of a claim would find: published words stay on show."""
-    unpublished = Image.objects.filter(pk__in=[job.image_id for job in chosen], published_caption__isnull=True)
-    unpublished.update(state=Image.State.DRAFTING)
-    drafting = set(unpublished.order_by().values_list("pk", flat=True))
+    unpublished = [job.image_id for job in chosen if job.image.published_caption_id is None]
+    Image.objects.filter(pk__in=unpublished).update(state=Image.State.DRAFTING)
     for job in chosen:
-        state = Image.State.DRAFTING if job.image_id in drafting else Image.State.APPROVED
+        state = Image.State.DRAFTING if job.image_id in unpublished else Image.State.APPROVED
         events.publish_on_commit(owner_id=job.owner_id, image_id=job.image_id, state=state)
 
 

@@ -108,7 +108,10 @@ def _locked(jobs: QuerySet[CaptionJob]) -> QuerySet[CaptionJob]:
 
 
 def _with_images(jobs: list[CaptionJob]) -> list[CaptionJob]:
-    wanted = {job.image_id for job in jobs}
-    free = Image.objects.filter(pk__in=wanted).select_for_update(skip_locked=True, no_key=True)
-    lockable = set(free.values_list("pk", flat=True))
-    return [job for job in jobs if job.image_id in lockable]
+    """Lock the jobs' images; give the jobs whose image was free, each with its image."""
+    free = Image.objects.filter(pk__in={job.image_id for job in jobs}).order_by()
+    images = {image.pk: image for image in free.select_for_update(skip_locked=True, no_key=True)}
+    chosen = [job for job in jobs if job.image_id in images]
+    for job in chosen:
+        job.image = images[job.image_id]
+    return chosen
