@@ -108,7 +108,7 @@ class Drain:
         """`models` are the names the captioner answers for; `deadline` guards every call of the engine."""
         self.captioner = captioner
         self.bell = threading.Event()
-        self.stopping = threading.Event()
+        self.is_stopping = False  # plain, because a signal handler sets it: a lock might be held just then
         self.ended = threading.Event()
         self._defaults = defaults_from(captioner.defaults)
         self._lease_name, self._models, self._held, self._tally = lease_name, models, held, tally
@@ -118,23 +118,29 @@ class Drain:
         self._readers = ThreadPoolExecutor(READERS, "read")
         self._writer = ThreadPoolExecutor(1, "hand-in")
         self._written: Future[None] | None = None
+        self._is_cut_off = False
 
     # --- The loop --------------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
         """Drain whenever the bell rings and every `poll_seconds`, until asked to stop. Raises DeviceLost."""
         try:
-            while not self.stopping.is_set():
+            while not self.is_stopping:
                 self.bell.clear()
                 self.drain()
-                self.bell.wait(self._poll_seconds)
+                self._wait_for_the_bell()
         finally:
             self.close()
 
     def ask_to_stop(self) -> None:
         """Claim nothing more and let `serve` return after the batch in hand."""
-        self.stopping.set()
-        self.bell.set()
+        self.is_stopping = True
+
+    def _wait_for_the_bell(self) -> None:
+        until = time.monotonic() + self._poll_seconds
+        while not self.is_stopping and not self.bell.wait(min(0.25, self._poll_seconds)):
+            if time.monotonic() >= until:
+                return
 
     def close(self) -> None:
         """Hand in what is done, give back what is not, and end the threads. Twice does no harm."""
@@ -170,12 +176,12 @@ class Drain:
         return taken
 
     def _one_batch(self, fetched: Fetched) -> None:
-        if self.stopping.is_set():
+        if self.is_stopping:
             return  # not begun yet: `close` gives it back
         try:
             outcomes = [*fetched.failed, *self._captioned(fetched.tasks)]
         except DeviceLost:
-            self.stopping.set()
+            self.is_stopping = True
             self._wait_until_written()
             self._writer.submit(self._give_back).result(timeout=3)
             raise
@@ -194,7 +200,7 @@ class Drain:
 
     def _fetch(self) -> Fetched | None:
         """Claim a batch and open its pictures; None when asked to stop or when the database does not answer."""
-        if self.stopping.is_set():
+        if self.is_stopping:
             return None
         close_old_connections()
         was_empty_handed = not self._held.all()
@@ -206,8 +212,13 @@ class Drain:
                 lease_seconds=self._lease_seconds,
             )
         except CUT_OFF as error:
-            log.warning("claim failed", error=str(error).strip())
+            if not self._is_cut_off:
+                log.warning("database does not answer, no work is taken", error=_words(error))
+            self._is_cut_off = True
             return None
+        if self._is_cut_off:
+            log.info("database answers again, work is taken")
+            self._is_cut_off = False
         self._held.add(claimed)
         if claimed:
             self._tally.claims += 1

@@ -47,7 +47,7 @@ class WorkerService:
         self.row = Row(handover.name, self.tally)
         self.drain: Drain | None = None
         self.models: set[str] = set()
-        self._stopping = threading.Event()
+        self._is_stopping = False
         self._main = threading.Thread(target=self._run, name="captions", daemon=True)
         self._heart = heartbeat(
             row=self.row,
@@ -75,7 +75,7 @@ class WorkerService:
 
     def ask_to_stop(self) -> None:
         """Claim nothing more. Quick and without locks, because it runs in a signal handler."""
-        self._stopping.set()
+        self._is_stopping = True
         if self.drain:
             self.drain.ask_to_stop()
 
@@ -99,7 +99,7 @@ class WorkerService:
         try:
             captioner = self._load()
             self.drain = self._make_drain(captioner)
-            if self._stopping.is_set():
+            if self._is_stopping:
                 self.drain.ask_to_stop()
             self._sweeper.start()
             self.drain.serve()
@@ -113,7 +113,7 @@ class WorkerService:
             connection.close()
 
     def _load(self) -> Captioner:
-        captioner, notice = load_captioner()
+        captioner, notice = load_captioner(lambda words: self.row.say(notice=words))
         warm_up(captioner, self._deadline)
         self.models |= names_of(captioner)
         self.row.say(
@@ -174,11 +174,14 @@ class WorkerService:
             connection.close()
 
 
-def load_captioner() -> tuple[Captioner, str]:
-    """Load the model that the settings name; gives it with the notice that pages show. Raises EngineError."""
+def load_captioner(tell: Callable[[str], None]) -> tuple[Captioner, str]:
+    """Load the model that the settings name; gives it with the notice that pages show. Raises EngineError.
+
+    `tell` is called with a sentence from time to time while the model is being fetched.
+    """
     name, notice = settings.CAPTION_MODEL, ""
     if name == AUTO:
-        choice = choose(settings.MODEL_DIR, allow_download=settings.CAPTION_DOWNLOAD, progress=_progress())
+        choice = choose(settings.MODEL_DIR, allow_download=settings.CAPTION_DOWNLOAD, progress=_progress(tell))
         name, notice = choice.name, choice.reason if choice.is_demo else ""
         log.info("model chosen", model=name)
     captioner = load(
@@ -210,8 +213,8 @@ def plain(defaults: Any) -> dict[str, Any]:
     return {str(name): value for name, value in defaults.items() if isinstance(value, bool | int | float | str | None)}
 
 
-def _progress() -> Callable[[int, int], None]:
-    """Give a function that logs a download at every tenth of it."""
+def _progress(tell: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Give a function that tells of a download at every tenth of it."""
     seen = -1
 
     def show(done: int, total: int) -> None:
@@ -219,7 +222,9 @@ def _progress() -> Callable[[int, int], None]:
         tenth = 10 * done // total if total else 0
         if tenth != seen:
             seen = tenth
-            log.info("fetching the model", megabytes=done // 1_000_000, of=total // 1_000_000)
+            words = f"Fetching the model: {done // 1_000_000} of {total // 1_000_000} MB."
+            log.info(words)
+            tell(words)
 
     return show
 

@@ -51,7 +51,7 @@ class Supervisor:
         self._page = blank_page()
         self._board = Board(self._page.fileno())
         self._child: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
+        self._is_stopping = False  # plain, because a signal handler sets it: a lock might be held just then
         self._crashes: deque[float] = deque(maxlen=CRASHES_TO_PAUSE)
         self._reports: list[threading.Thread] = []
 
@@ -62,11 +62,11 @@ class Supervisor:
             child = self._start()
             why = self._watch(child)
             status = child.wait()
-            if self._stopping.is_set():
+            if self._is_stopping:
                 break
             log.error("worker process ended", worker=self.name, status=status, reason=why or reason_of(status))
             self._in_background(report, self._handover(), why or reason_of(status))
-            if self._stopping.wait(self._pause()):
+            if self._is_told_to_stop_within(self._pause()):
                 break
         self._in_background(report, self._handover(), "worker stopped", True)
         for thread in self._reports:
@@ -76,9 +76,9 @@ class Supervisor:
 
     def ask_to_stop(self, *_: object) -> None:
         """Handle SIGTERM and SIGINT: the first lets the batch in hand be finished, the second does not."""
-        if self._stopping.is_set() and self._child:
+        if self._is_stopping and self._child:
             self._child.kill()
-        self._stopping.set()
+        self._is_stopping = True
 
     def _handover(self) -> Handover:
         return Handover(self.name, self.generation, self._page.fileno(), os.getpid(), time.time())
@@ -114,12 +114,10 @@ class Supervisor:
         began = self._board.beats
         told = False
         while True:
-            try:
-                child.wait(TICK_SECONDS)
+            time.sleep(TICK_SECONDS)
+            if child.poll() is not None:
                 return ""
-            except subprocess.TimeoutExpired:
-                pass
-            if self._stopping.is_set() and not told:
+            if self._is_stopping and not told:
                 child.send_signal(signal.SIGCONT)  # a stopped process could not hear the next one
                 child.send_signal(signal.SIGTERM)
                 told = True
@@ -137,6 +135,12 @@ class Supervisor:
                 child.kill()
                 child.wait()
                 return trouble
+
+    def _is_told_to_stop_within(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not self._is_stopping and time.monotonic() < until:
+            time.sleep(TICK_SECONDS)
+        return self._is_stopping
 
     def _pause(self) -> float:
         """Seconds to wait before the next start: none after one crash, `pause_seconds` after three in five minutes."""

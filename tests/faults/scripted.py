@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,6 @@ class Scripted:
         ]
 
 
-def from_environment() -> tuple[Scripted, str]:
+def from_environment(tell: Callable[[str], None]) -> tuple[Scripted, str]:
     """Stand in for `worker.service.load_captioner`."""
     return Scripted(Path(os.environ[ORDERS])), ""
