@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec
 
 from django.conf import settings
@@ -34,8 +34,7 @@ View = Callable[Concatenate[PersonRequest, P], HttpResponseBase]
 def person_only(view: View[P]) -> Callable[Concatenate[Any, P], HttpResponseBase]:
     """Let in who is logged in; send everybody else to the login page. A DeskError becomes a page with its words."""
 
-    @wraps(view)
-    def guarded(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def guarded(request: Any, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_login(request)
         try:
@@ -43,7 +42,7 @@ def person_only(view: View[P]) -> Callable[Concatenate[Any, P], HttpResponseBase
         except DeskError as error:
             return failures.explain(request, error)
 
-    return guarded
+    return update_wrapper(guarded, view)
 
 
 def go_back(request: HttpRequest, *, default: str = "gallery") -> str:

@@ -150,8 +150,8 @@ def _alternatives(image: Image, captions: list[Caption]) -> list[Alternative]:
     choices = [one for one in run if one.id != published]
     if published is None and len(choices) < 2:
         return []
-    on_show = [one.id for one in choices if one.id == image.caption_id]
-    first = (on_show or [one.id for one in choices] or [None])[0]
+    offered = [one.id for one in choices]
+    first = image.caption_id if image.caption_id in offered else next(iter(offered), None)
     return [Alternative(one, wording.score(one.score), one.id == first) for one in choices]
 
 

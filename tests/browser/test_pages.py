@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,66 +12,24 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeWindow, Person
 from tests.harness import Desk
+from tests.web.test_gallery import LOOKS
 
-# One picture in every state a card can have, through the services that make them; prints each with its number.
 _STATES = """
-import hashlib
 from django.contrib.auth.models import User
-from django.utils import timezone
-from datetime import timedelta
-from captions import ingest, jobs, ledger, review
-from captions.drafts import Draft
-from captions.models import Image, Worker
-from captions.params import GenerationParams
-from PIL import Image as Picture
-import io
-
-owner = User.objects.get(username="{name}")
-Worker.objects.update_or_create(name="shown", defaults=dict(
-    state="ready", model="demo", is_demo=True, notice="A demo model is answering.", seconds_per_image=0.8,
-    seen_at=timezone.now() + timedelta(hours=1)))
-
-def picture(number):
-    file = io.BytesIO()
-    Picture.new("RGB", (320, 240), (number * 20, 255 - number * 20, 128)).save(file, "PNG")
-    file.seek(0)
-    image = ingest.receive(owner=owner, file=file, filename=f"picture-{{number}}.png").image
-    print("picture", image.pk)
-    return image
-
-def hold(image, **params):
-    jobs.request(image=image, chosen=params)
-    [job] = jobs.claim(limit=1, worker="shown", models=["demo"], lease_seconds=3600)
-    return job
-
-def draft(image, *texts):
-    job = hold(image, num_captions=len(texts))
-    drafts = [Draft(text, -0.1 * place) for place, text in enumerate(texts)]
-    jobs.complete(job_id=job.pk, attempt=job.attempt, candidates=drafts, model="demo", revision="0123456789",
-                  params=GenerationParams(num_captions=len(texts)), seed=1)
-    image.refresh_from_db()
-    return image
-
-drafted = draft(picture(1), "A red ring on a blue background.", "A red circle.", "A ring.")
-review.approve(image=draft(picture(2), "A green star."), reviewer=owner)
-review.edit(image=draft(picture(3), "A small star."), reviewer=owner, text="A large star.")
-review.reject(image=draft(picture(4), "Two stars."), reviewer=owner, reason="count")
-failed = hold(picture(5))
-jobs.fail(job_id=failed.pk, attempt=failed.attempt, code="poison_image", worker_fault="input")
-jobs.cancel(job=jobs.request(image=picture(6), chosen={{}}).job, by=owner)
-hold(picture(7))
-jobs.request(image=picture(8), chosen={{}})
-jobs.request(image=picture(9), chosen={{}}, model="another-model")
-picture(10)
+from tests.web import builders
+for look, image in builders.every_state(User.objects.get(username="{name}"), builders.picture).items():
+    print("picture", look, image.pk)
 """
+Pictures = tuple[Person, dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def pictures(running: Desk, people: Iterator[Person]) -> tuple[Person, list[UUID]]:
+def pictures(running: Desk, people: Iterator[Person]) -> Pictures:
     """Somebody with a picture in every state."""
     person = next(people)
     output = running.run("shell", "-v0", "-c", _STATES.format(name=person.name)).stdout
-    return person, [UUID(line.split()[1]) for line in output.splitlines() if line.startswith("picture ")]
+    lines = [line.split() for line in output.splitlines() if line.startswith("picture ")]
+    return person, {look: key for _, look, key in lines}
 
 
 def violations(page: Page) -> list[str]:
@@ -83,17 +40,15 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_has_no_barrier_on_any_page(
-    window: MakeWindow, pictures: tuple[Person, list[UUID]], theme: str, width: int
-) -> None:
+def test_it_has_no_barrier_on_any_page(window: MakeWindow, pictures: Pictures, theme: str, width: int) -> None:
     person, ids = pictures
     opened = window(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")
     outside = ("/accounts/login/", "/accounts/password/reset/", "/accounts/signup/", "/nowhere/")
     pages = [
         "/", "/?show=draft", "/trash/", "/account/", "/account/tokens/", "/accounts/password/change/",
         "/accounts/email/", "/accounts/logout/", "/accounts/reauthenticate/",
-        *(f"/images/{ids[place]}/" for place in (0, 2, 4, 6, 9)),
-        f"/images/{ids[0]}/?do=edit", f"/images/{ids[0]}/?do=reject",
+        *(f"/images/{ids[look]}/" for look in ("draft", "edited", "failed", "run", "empty")),
+        f"/images/{ids['draft']}/?do=edit", f"/images/{ids['draft']}/?do=reject",
     ]  # fmt: skip
     found: dict[str, list[str]] = {}
     for path in outside:
@@ -107,10 +62,10 @@ def test_it_has_no_barrier_on_any_page(
     assert {path: what for path, what in found.items() if what} == {}
 
 
-def test_it_shows_every_state_of_a_card(window: MakeWindow, pictures: tuple[Person, list[UUID]]) -> None:
+def test_it_shows_every_state_of_a_card(window: MakeWindow, pictures: Pictures) -> None:
     page = window().log_in(pictures[0])
     looks = page.locator(".slot").evaluate_all("slots => slots.map((slot) => slot.dataset.look)")
-    assert looks == [
+    assert looks == LOOKS
         "empty",
         "wait",
         "queue",
@@ -126,7 +81,7 @@ def test_it_shows_every_state_of_a_card(window: MakeWindow, pictures: tuple[Pers
         expect(slot.locator(".prov")).not_to_be_empty()
 
 
-def test_it_switches_the_theme_and_remembers_it(window: MakeWindow, pictures: tuple[Person, list[UUID]]) -> None:
+def test_it_switches_the_theme_and_remembers_it(window: MakeWindow, pictures: Pictures) -> None:
     page = window(color_scheme="light").log_in(pictures[0])
     with page.expect_response("**/preferences/"):
         page.get_by_role("button", name="Dark theme").click()

@@ -1,0 +1,140 @@
+"""Server-sent events of the pages: what they say, what they cost, when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.test import AsyncClient, Client
+
+from captions import events
+from captions.web import live
+from tests.services import RedisServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def opened(user: User) -> StreamingHttpResponse:
+    """Open the stream of a person who is logged in."""
+    client = AsyncClient()
+    await sync_to_async(client.force_login)(user)
+    answer = await client.get("/events/")
+    assert answer.status_code == 200
+    assert isinstance(answer, StreamingHttpResponse)
+    return answer
+
+
+async def first(lines: AsyncIterator[bytes], wanted: bytes) -> bytes:
+    """Give the first piece that holds something wanted."""
+    async with asyncio.timeout(20):
+        async for line in lines:
+            if wanted in line:
+                return line
+    raise AssertionError(f"the stream ended without {wanted!r}")
+
+
+def test_it_tells_what_happens_to_the_persons_pictures(owner: User, stranger: User, broker: RedisServer) -> None:
+    image = str(uuid.uuid4())
+
+    async def story() -> bytes:
+        answer = await opened(owner)
+        assert answer["Content-Type"] == "text/event-stream"
+        assert answer["Cache-Control"] == "no-store"
+        assert answer["X-Accel-Buffering"] == "no"
+        lines = aiter(answer.streaming_content)
+        assert await anext(lines) == b"retry: 3000\n\n"
+        await first(lines, b"event: open")
+        for owner_id, state in ((stranger.pk, "failed"), (owner.pk, "draft")):
+            event = {"kind": "image", "image": image, "state": state}
+            await sync_to_async(events.publish)(owner_id=owner_id, event=event)
+        return await first(lines, b"event: image")
+
+    heard = async_to_sync(story)()
+    assert json.loads(heard.split(b"data: ")[1]) == {"kind": "image", "image": image, "state": "draft"}
+
+
+def test_it_refuses_whoever_is_not_logged_in() -> None:
+    async def story() -> int:
+        return (await AsyncClient().get("/events/")).status_code
+
+    assert async_to_sync(story)() == 403
+
+
+def test_it_holds_no_database_connection(owner: User, broker: RedisServer) -> None:
+    async def story() -> None:
+        answer = await opened(owner)
+        await first(aiter(answer.streaming_content), b"event: open")
+
+    closed: list[bool] = []
+    before = connection.close
+    connection.close = lambda: (closed.append(True), before())  # type: ignore[method-assign]  # counts, then closes
+    try:
+        async_to_sync(story)()
+    finally:
+        connection.close = before  # type: ignore[method-assign]  # as above
+    assert closed
+
+
+def test_it_says_that_it_is_offline_without_a_broker(owner: User) -> None:
+    async def story() -> bytes:
+        return await first(aiter((await opened(owner)).streaming_content), b"event: offline")
+
+    assert async_to_sync(story)()
+
+
+def test_it_ends_after_a_time_so_that_permissions_are_read_again(
+    owner: User, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LONGEST_SECONDS", 0.0)
+
+    async def story() -> list[bytes]:
+        answer = await opened(owner)
+        async with asyncio.timeout(20):
+            return [line async for line in answer.streaming_content]
+
+    lines = async_to_sync(story)()
+    assert len(lines) == 2
+
+
+def test_it_keeps_no_thread_for_an_open_stream(owner: User, broker: RedisServer) -> None:
+    client = Client()
+    client.force_login(owner)
+    cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": "/events/", "raw_path": b"/events/",
+        "query_string": b"", "headers": [(b"cookie", cookie), (b"host", b"localhost")],
+    }  # fmt: skip
+
+    async def open_stream() -> ApplicationCommunicator:
+        stream = ApplicationCommunicator(get_asgi_application(), scope)
+        await stream.send_input({"type": "http.request"})
+        assert (await stream.receive_output(20))["status"] == 200
+        while b"event: open" not in (await stream.receive_output(20))["body"]:
+            pass
+        return stream
+
+    async def story() -> tuple[int, int]:
+        streams = [await open_stream()]
+        before = threading.active_count()
+        streams += [await open_stream() for _ in range(5)]
+        for _ in range(100):  # a thread that was told to end needs a moment for it
+            if (after := threading.active_count()) <= before:
+                break
+            await asyncio.sleep(0.05)
+        for stream in streams:
+            await stream.send_input({"type": "http.disconnect"})
+            await stream.wait(20)
+        return before, after
+
+    before, after = asyncio.run(story())
+    assert after <= before
