@@ -54,7 +54,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
             source="",
             revision="",
             licence="apache-2.0",
-            size=12_000_000,
+            size=9_200_000,
         ),
     )
 }
