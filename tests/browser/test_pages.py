@@ -66,17 +66,6 @@ def test_it_shows_every_state_of_a_card(window: MakeWindow, pictures: Pictures) 
     page = window().log_in(pictures[0])
     looks = page.locator(".slot").evaluate_all("slots => slots.map((slot) => slot.dataset.look)")
     assert looks == LOOKS
-        "empty",
-        "wait",
-        "queue",
-        "run",
-        "cancelled",
-        "failed",
-        "rejected",
-        "approved",
-        "approved",
-        "draft",
-    ]
     for slot in page.locator(".slot").all():
         expect(slot.locator(".prov")).not_to_be_empty()
 
