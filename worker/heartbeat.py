@@ -91,7 +91,8 @@ class Row:
     def __init__(self, name: str, tally: Tally) -> None:
         self.name = name
         self._tally = tally
-        self._facts: dict[str, Any] = {"state": Worker.State.STARTING, "notice": ""}
+        # The notice stays as it is until the model answers: it may say why the process before this one gave up.
+        self._facts: dict[str, Any] = {"state": Worker.State.STARTING}
         self._lock = threading.Lock()
 
     def say(self, **facts: Any) -> None:
