@@ -31,7 +31,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Min, QuerySet
+from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
 from captions import doorbell, events, ledger
@@ -294,9 +294,9 @@ def report_crash(*, worker: str, note: str) -> Swept:
 def backlog(models: Collection[str]) -> Backlog:
     """Count the jobs that a worker answering for `models` could claim now."""
     jobs = waiting(models)
-    since = jobs.aggregate(since=Min(Coalesce("available_at", "created_at")))["since"]
-    seconds = 0.0 if since is None else max(0.0, (database_now() - since).total_seconds())
-    return Backlog(waiting=jobs.count(), oldest_seconds=seconds)
+    found = jobs.aggregate(waiting=Count("pk"), since=Min(Coalesce("available_at", "created_at")))
+    seconds = (database_now() - found["since"]).total_seconds() if found["since"] else 0.0
+    return Backlog(waiting=found["waiting"], oldest_seconds=max(0.0, seconds))
 
 
 # --- Inside --------------------------------------------------------------------------------------------------------
