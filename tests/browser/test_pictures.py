@@ -117,13 +117,18 @@ def test_it_leaves_the_keys_dead_when_they_are_turned_off(window: MakeWindow, pe
     person.scenes(115, 1)
     page = window().log_in(person)
     page.keyboard.press("?")
-    page.get_by_role("button", name="Turn single keys off").click()
+    with page.expect_response("**/preferences/"):
+        page.get_by_role("button", name="Turn single keys off").click()
     expect(page.locator("#keys")).to_be_hidden()
     page.keyboard.press("j")
     expect(page.locator("[aria-current=true].frame")).to_have_count(0)
     page.reload()
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_hidden()
+    page.get_by_role("button", name="all keys").click()
+    page.get_by_role("button", name="Turn single keys on").click()
+    page.keyboard.press("j")
+    expect(card(page, 1)).to_have_attribute("aria-current", "true")
 
 
 def test_it_captions_again_with_parameters(window: MakeWindow, person: Person) -> None:

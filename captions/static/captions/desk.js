@@ -13,7 +13,7 @@ document.addEventListener("submit", (event) => {
   if (!form || !event.submitter?.name) return;
   event.preventDefault();
   const body = new FormData(form, event.submitter);
-  fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" } }).catch(() => {});
+  fetch(form.action, { method: "POST", body, headers: { "HX-Request": "true" }, keepalive: true }).catch(() => {});
   if (event.submitter.name === "theme") {
     root.dataset.theme = event.submitter.value;
     find(isDark() ? ".to-light" : ".to-dark", form)?.focus();
