@@ -6,6 +6,7 @@ compares it with this file.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from importlib.util import find_spec
@@ -419,6 +420,8 @@ SPECTACULAR_SETTINGS = {
 
 LOG_FORMAT = _choice("LOG_FORMAT", "text", choices=("text", "json"))
 LOG_LEVEL = _choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+# A closed tab ends its event stream: everyday life, not a warning.
+DJANGO_STRUCTLOG_REQUEST_CANCELLED_LOG_LEVEL = logging.INFO
 _shared_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
