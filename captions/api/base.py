@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -52,6 +53,7 @@ class DeskView(GenericAPIView[Any]):
         """Filter, cut and answer one page of `rows`. Raises ValidationError for a query parameter that does nothing."""
         names = {*NAMES, *getattr(getattr(self, "filterset_class", None), "base_filters", {})}
         refuse_unknown(self.request, names)
+        refuse_empty(self.request)
         chosen = self.paginate_queryset(self.filter_queryset(rows))
         return self.get_paginated_response(self.get_serializer(chosen, many=True).data)
 
@@ -62,6 +64,20 @@ def refuse_unknown(request: Request, known: set[str]) -> None:
     if unknown:
         words = f"This address has no such parameter. It knows {', '.join(sorted(known))}."
         raise ValidationError(dict.fromkeys(unknown, words), code="unknown_parameter")
+
+
+def refuse_repeated(fields: MultiValueDict[str, Any]) -> None:
+    """Refuse `num_beams=2&num_beams=4`: nobody could say which of them counts. Raises ValidationError."""
+    repeated = sorted(name for name, values in fields.lists() if len(values) > 1)
+    if repeated:
+        raise ValidationError(dict.fromkeys(repeated, "Give it once."), code="repeated")
+
+
+def refuse_empty(request: Request) -> None:
+    """Refuse `?state=`: a script whose variable was empty would get everything. Raises ValidationError."""
+    empty = sorted(name for name, values in request.query_params.lists() if "" in values)
+    if empty:
+        raise ValidationError(dict.fromkeys(empty, "Give it a value, or leave the parameter out."), code="blank")
 
 
 def _size(request: HttpRequest) -> int:

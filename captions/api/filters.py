@@ -32,6 +32,10 @@ class Moment(django_filters.IsoDateTimeFilter):
             field.validators = [*field.validators, _within_calendar]
         return field
 
+    def filter(self, rows: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
+        """Compare in UTC: PostgreSQL falls over offsets such as +20:16, which ISO 8601 allows."""
+        return super().filter(rows, value and value.astimezone(UTC))  # type: ignore[no-any-return]  # untyped library
+
 
 _TRUE_FALSE: Final = {"true": True, "false": False}
 

@@ -259,6 +259,16 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class TextField(serializers.CharField):
+    """A text and nothing else; DRF's own writes numbers down as text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read the text. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 DECISIONS: Final = ("approve", "edit", "reject")
 
 
@@ -266,7 +276,7 @@ class WordsSerializer(Strict):
     """Words written by hand."""
 
     # Spaces and length are the ledger's to judge, in one place for pages and API.
-    text = serializers.CharField(trim_whitespace=False, allow_blank=True, help_text="At most 2,000 characters.")
+    text = TextField(trim_whitespace=False, allow_blank=True, help_text="At most 2,000 characters.")
 
 
 class DecisionSerializer(Strict):
@@ -276,12 +286,10 @@ class DecisionSerializer(Strict):
     caption = serializers.UUIDField(
         required=False, allow_null=True, help_text="The caption decided on; the one the picture shows when left out."
     )
-    text = serializers.CharField(
+    text = TextField(
         required=False, trim_whitespace=False, allow_blank=True, help_text="The corrected words; with `edit` only."
     )
-    reason = serializers.CharField(
-        required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only."
-    )
+    reason = TextField(required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Hold fields to their decision. Raises ValidationError."""

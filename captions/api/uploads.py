@@ -16,6 +16,7 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType, Validati
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
+from captions.api.base import refuse_repeated
 from captions.errors import DeskError
 from captions.params import KNOB, Value, parse
 
@@ -49,6 +50,7 @@ class Upload:
 
 def take(request: Request) -> Upload:
     """Read the request. Raises DeskError `no_file`, `file_too_large`, ParamsInvalid, ValidationError, ParseError."""
+    refuse_repeated(request.query_params)
     query = {name: value for name, value in request.query_params.items() if name not in BESIDE}
     model, filename = request.query_params.get("model", ""), request.query_params.get("filename", "")
     kind = request._request.content_type or ""  # Django has read it, without its parameters and in small letters
@@ -91,6 +93,7 @@ def _form(request: Request) -> tuple[dict[str, Any], UploadedFile[bytes]]:
         raise ValidationError({others[0] if others else "file": "Send one picture per request, as the field “file”."})
     if (files[0].size or 0) > settings.MAX_UPLOAD_BYTES:
         raise DeskError("file_too_large", attr="file")
+    refuse_repeated(request.POST)
     return request.POST.dict(), files[0]
 
 

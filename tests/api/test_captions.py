@@ -42,6 +42,7 @@ def test_it_writes_a_caption_that_waits_for_a_review(api, owner):
         ({"text": " \u200b\n"}, [("caption_empty", "text")]),
         ({"text": "a" * 2001}, [("caption_too_long", "text")]),
         ({"text": None}, [("null", "text")]),
+        ({"text": 7}, [("invalid", "text")]),
         ({"text": ["a"]}, [("invalid", "text")]),
         ({"text": "a\u0000"}, [("null_characters_not_allowed", "text")]),
         ({"text": "a boat", "kind": "generated"}, [("unknown_field", "kind")]),

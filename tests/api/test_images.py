@@ -133,6 +133,8 @@ def test_it_filters(api, owner):
     assert found(created_before="2020-01-01T12:00:00Z") == set()
     assert ids["old"] not in found(created_after="2020-01-01T12:00:00.5Z")
     assert found(created_after="2020-01-01T13:00:00%2B01:00".replace("%2B", "+"), format="BMP") == {ids["old"]}
+    assert found(created_after="2020-01-02T08:16:00+20:16", format="BMP") == {ids["old"]}
+    assert found(created_after="2020-01-02T08:16:01+20:16", format="BMP") == set()
     assert found(state="draft", format="GIF") == set()
 
 
@@ -151,6 +153,9 @@ def test_it_filters(api, owner):
         ({"limit": "-5"}, "limit"),
         ({"limit": "²"}, "limit"),
         ({"limit": ""}, "limit"),
+        ({"state": ["draft", ""]}, "state"),
+        ({"created_before": ""}, "created_before"),
+        ({"deleted": ""}, "deleted"),
         ({"ordering": "-sha256"}, "ordering"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": ""}, "cursor"),

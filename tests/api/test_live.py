@@ -392,6 +392,11 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
 CONFIG = """
 [parameters]
 "query.wait" = 0
+
+# Schemathesis writes an empty array into a form as nothing at all, and then wonders that the form is taken.
+[[operations]]
+include-operation-id = ["upload_image", "request_captions"]
+checks.negative_data_rejection.enabled = false
 """
 
 

@@ -93,6 +93,7 @@ def test_it_takes_a_model_by_form_and_by_address(api):
         ("num_beams=x&top_p=7", [("invalid_parameter", "num_beams"), ("invalid_parameter", "top_p")]),
         ("nmu_beams=2", [("invalid_parameter", "nmu_beams")]),
         ("num_captions=3&num_beams=2", [("invalid_parameter", "num_beams")]),
+        ("num_beams=2&num_beams=4", [("repeated", "num_beams")]),
         ("max_length=12.5", [("invalid_parameter", "max_length")]),
         ("temperature=nan", [("invalid_parameter", "temperature")]),
         ("seed=-1", [("invalid_parameter", "seed")]),
@@ -122,6 +123,7 @@ def test_it_refuses_wrong_parameters_by_name_and_keeps_nothing(api, query, about
         ({"num_beams": "0"}, [("invalid_parameter", "num_beams")]),
         ({"caption": "a boat"}, [("invalid_parameter", "caption")]),
         ({"wait": "30"}, [("invalid", "wait")]),
+        ({"num_beams": ["2", "4"]}, [("repeated", "num_beams")]),
     ],
 )
 def test_it_refuses_wrong_fields_of_a_form(api, fields, about):

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from captions import jobs, selectors
 from captions.api import examples
-from captions.api.base import DeskView, refuse_unknown
+from captions.api.base import DeskView, refuse_repeated, refuse_unknown
 from captions.api.filters import JobFilter
 from captions.api.serializers import JobFormSerializer, JobRequestSerializer, JobSerializer
 from captions.api.uploads import MultipartForm, read_model
@@ -115,6 +115,8 @@ def _asked(body: Any) -> tuple[dict[str, Value], str]:
         raise ValidationError("Send an object with generation parameters, or nothing.")
     if not isinstance(body, QueryDict):
         _refuse_texts(body)
+    if isinstance(body, QueryDict):
+        refuse_repeated(body)
     given = body.dict() if isinstance(body, QueryDict) else dict(body)
     model = given.pop("model", None)
     return parse(given, strict=True), read_model("" if model is None else model)
