@@ -4,6 +4,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from captions.models import Account
 
@@ -14,6 +15,10 @@ class DeskAccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Say whether strangers may make an account."""
         return bool(settings.ALLOW_SIGNUP)
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Lead back only within this site; the library would also trust every other name in ALLOWED_HOSTS."""
+        return bool(url) and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """Set a password the person chose; the note about the printed one goes away with it."""

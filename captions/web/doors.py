@@ -48,7 +48,8 @@ def person_only(view: View[P]) -> Callable[Concatenate[Any, P], HttpResponseBase
 def go_back(request: HttpRequest, *, default: str = "gallery") -> str:
     """Give the address that a form wants to come back to, when it is one of ours."""
     wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+    # Only whole paths: "redirect" would take a bare word for the name of an address, and fall over an unknown one.
+    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted
     return resolve_url(default)
 

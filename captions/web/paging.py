@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -49,6 +49,7 @@ def _older_than(mark: str, by: str) -> Q:
         at, last = datetime.fromisoformat(moment), UUID(key)
         if at.tzinfo is None:
             raise ValueError("a time without a zone")
-    except (ValueError, binascii.Error):  # also UnicodeError, which is a ValueError
+        at = at.astimezone(UTC)  # now, not in the database's driver: near the years 1 and 9999 there is no such time
+    except (ValueError, binascii.Error, OverflowError):  # also UnicodeError, which is a ValueError
         raise DeskError("page_unknown") from None
     return Q(**{f"{by}__lt": at}) | Q(**{by: at, "id__lt": last})

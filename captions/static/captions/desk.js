@@ -114,8 +114,15 @@ desk.leave = (editor) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   const field = find("[autofocus]", event.target);
   field?.focus();
-  if (field?.matches("textarea")) field.setSelectionRange(field.value.length, field.value.length);
 });
+// Words are mended or added to at their end more often than at their beginning.
+const toEnd = (field) => {
+  if (!field?.matches?.("textarea.caption") || field.dataset.begun) return;
+  field.dataset.begun = "yes";
+  field.setSelectionRange(field.value.length, field.value.length);
+};
+document.addEventListener("focusin", (event) => toEnd(event.target));
+toEnd(document.activeElement);
 // One editor at a time in one place: a second press of the key goes back to the one that is open.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const target = event.detail.target;
@@ -132,7 +139,9 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   const fresh = fragment.firstElementChild;
   if (fresh?.hasAttribute("data-live")) {
-    const holdsFocus = target.contains(document.activeElement) && document.activeElement !== document.body;
+    // A heading that focus was led to is no control: htmx puts focus back on its successor.
+    const active = document.activeElement;
+    const holdsFocus = active && active !== document.body && active.tabIndex >= 0 && target.contains(active);
     if (holdsFocus || find("[data-editor], [data-reasons]", target)) {
       event.detail.shouldSwap = false;
       const owner = target.closest("[data-image]");

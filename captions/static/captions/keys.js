@@ -56,18 +56,19 @@ addEventListener("pageshow", count);
 // ---- after a decision focus goes to the next picture
 document.addEventListener("desk:done", (event) => {
   const { image, act } = event.detail;
-  if (desk.page) { document.getElementById("words-h")?.focus({ preventScroll: true }); return; }
+  const lost = !document.activeElement || document.activeElement === document.body;
+  if (desk.page) { if (lost) document.getElementById("words-h")?.focus({ preventScroll: true }); return; }
   const frame = document.getElementById(`card-${image}`);
   if (!frame) return;
   const moves = ["approve", "reject", "edit", "write"].includes(act);
   if (moves) go(frames()[frames().indexOf(frame) + 1] ?? frame);
-  else if (!document.activeElement || document.activeElement === document.body) go(frame);
+  else if (lost) go(frame);
 });
 
 // ---- pressing
 let wasG = 0;
 const press = (key, scope) => {
-  const control = [...scope.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((one) => one.offsetParent !== null);
+  const control = [...scope.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((one) => one.checkVisibility({ visibilityProperty: true }));
   control?.click();
   return Boolean(control);
 };
