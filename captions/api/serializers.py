@@ -10,9 +10,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from captions import selectors
 from captions.errors import FAILURES
 from captions.models import ApiToken, Caption, CaptionJob, Image, Review
-from captions.params import KNOBS
+from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
 
@@ -80,7 +81,10 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
     image = serializers.UUIDField(source="image_id", help_text="The picture.")
     model = serializers.SerializerMethodField(help_text="The model asked for; null takes any that serves.")
     attempt = serializers.IntegerField(help_text="How often it was handed to a worker or taken back.")
-    params = serializers.DictField(help_text="What was chosen; the model's defaults fill the rest.")
+    params = serializers.SerializerMethodField(
+        help_text="All generation parameters: those it ran with, until then those it would run with."
+    )
+    chosen = serializers.DictField(source="params", help_text="The parameters somebody chose for it.")
     error = serializers.SerializerMethodField(help_text="Why it failed; null unless it did.")
     captions = serializers.SerializerMethodField(help_text="Its drafts, best first.")
 
@@ -93,6 +97,7 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
             "attempt",
             "model",
             "params",
+            "chosen",
             "error",
             "captions",
             "created_at",
@@ -104,6 +109,15 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
     def get_model(self, job: CaptionJob) -> str | None:
         """Give null rather than an empty name."""
         return job.model or None
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_params(self, job: CaptionJob) -> dict[str, Any]:
+        """Give what its drafts were made with, else what was chosen upon the defaults of the model that serves."""
+        for draft in job.captions.all():
+            return dict(draft.params)
+        if "defaults" not in self.context:  # one look at the workers for a whole page of jobs
+            self.context["defaults"] = selectors.serving().defaults
+        return complete(job.params, defaults=self.context["defaults"]).as_dict()
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: CaptionJob) -> dict[str, str] | None:

@@ -16,7 +16,7 @@ def test_it_asks_for_captions_with_parameters(api, owner):
     body = answer.json()
     assert body["image"] == str(image.pk)
     assert (body["state"], body["attempt"], body["error"], body["captions"]) == ("queued", 0, None, [])
-    assert body["params"] == {"num_captions": 3, "do_sample": True, "seed": 7}
+    assert body["chosen"] == {"num_captions": 3, "do_sample": True, "seed": 7}
     assert body["model"] == "demo"
     assert (body["started_at"], body["finished_at"]) == (None, None)
 
@@ -24,7 +24,8 @@ def test_it_asks_for_captions_with_parameters(api, owner):
 def test_it_asks_without_parameters_and_without_a_body(api, owner):
     image = factories.make_image(owner)
     answer = api.generic("POST", f"/api/v1/images/{image.pk}/jobs/")
-    assert (answer.status_code, answer.json()["params"]) == (201, {})
+    assert (answer.status_code, answer.json()["chosen"]) == (201, {})
+    assert len(answer.json()["params"]) == 10
 
 
 def test_it_takes_parameters_of_a_form(api, owner):
@@ -34,7 +35,7 @@ def test_it_takes_parameters_of_a_form(api, owner):
     answer = api.generic(
         "POST", f"/api/v1/images/{image.pk}/jobs/", b"num_beams=3", content_type="application/x-www-form-urlencoded"
     )
-    assert (answer.status_code, answer.json()["params"]) == (200, {"num_beams": 3})
+    assert (answer.status_code, answer.json()["chosen"]) == (200, {"num_beams": 3})
 
 
 def test_it_answers_200_with_the_open_job_that_asks_the_same(api, owner):

@@ -22,7 +22,7 @@ def test_it_takes_a_picture_from_a_form(api, owner):
     body = answer.json()
     assert answer["Location"].endswith(f"/api/v1/images/{body['id']}/")
     assert (body["state"], body["caption"], body["filename"], body["number"]) == ("queued", None, "harbour.jpg", 1)
-    assert [job["params"] for job in body["jobs"]] == [{"num_beams": 3, "do_sample": True}]
+    assert [job["chosen"] for job in body["jobs"]] == [{"num_beams": 3, "do_sample": True}]
     assert Image.objects.get().owner == owner
 
 
@@ -33,7 +33,7 @@ def test_it_takes_a_picture_as_the_body_whatever_type_it_claims(api, content_typ
     assert answer.status_code == 201, answer.content
     body = answer.json()
     assert (body["format"], body["bytes"], body["filename"]) == ("JPEG", len(data), "boat.png")
-    assert body["jobs"][0]["params"] == {"max_length": 20}
+    assert body["jobs"][0]["chosen"] == {"max_length": 20}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_it_answers_200_with_the_picture_that_is_there(api, owner):
     assert len(second.json()["jobs"]) == 1
     third = api.raw("images/?num_beams=2", data)
     assert third.status_code == 200
-    assert [job["params"] for job in third.json()["jobs"]] == [{"num_beams": 2}, {}]
+    assert [job["chosen"] for job in third.json()["jobs"]] == [{"num_beams": 2}, {}]
     assert Image.objects.count() == 1
 
 
@@ -237,5 +237,5 @@ def test_it_refuses_when_the_disk_is_nearly_full(api, settings):
 
 def test_it_says_in_the_answer_what_was_asked_for(api):
     answer = api.raw("images/?do_sample=true&num_captions=3&top_p=0.9&seed=7", factories.picture())
-    assert answer.json()["jobs"][0]["params"] == {"do_sample": True, "num_captions": 3, "top_p": 0.9, "seed": 7}
-    assert json.loads(json.dumps(CaptionJob.objects.get().params)) == answer.json()["jobs"][0]["params"]
+    assert answer.json()["jobs"][0]["chosen"] == {"do_sample": True, "num_captions": 3, "top_p": 0.9, "seed": 7}
+    assert json.loads(json.dumps(CaptionJob.objects.get().params)) == answer.json()["jobs"][0]["chosen"]
