@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.urls import reverse
+from django.utils.functional import cached_property
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
@@ -13,7 +14,7 @@ from rest_framework import serializers
 from captions import selectors
 from captions.errors import FAILURES
 from captions.models import ApiToken, Caption, CaptionJob, Image, Review
-from captions.params import KNOBS, complete
+from captions.params import KNOBS, GenerationParams, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
 
@@ -115,9 +116,12 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
         """Give what its drafts were made with, else what was chosen upon the defaults of the model that serves."""
         for draft in job.captions.all():
             return dict(draft.params)
-        if "defaults" not in self.context:  # one look at the workers for a whole page of jobs
-            self.context["defaults"] = selectors.serving().defaults
-        return complete(job.params, defaults=self.context["defaults"]).as_dict()
+        return complete(job.params, defaults=self._defaults).as_dict()
+
+    @cached_property
+    def _defaults(self) -> GenerationParams:
+        """Look at the workers once for a whole page of jobs."""
+        return selectors.serving().defaults
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: CaptionJob) -> dict[str, str] | None:
