@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
 from tests.services import RedisServer, redis_server
@@ -33,6 +36,17 @@ def _let_rows_go(request: pytest.FixtureRequest) -> Iterator[None]:
         from captions.models import Image
 
         Image.objects.update(deleted_at=timezone.now())
+
+
+@pytest.fixture(autouse=True)
+def _groups_are_there(request: pytest.FixtureRequest) -> None:
+    """Make the groups again that a migration made: emptying the tables after an earlier test took them away."""
+    if not ({"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db")):
+        return
+    request.getfixturevalue("_django_db_helper")
+    if Group.objects.count() < 2:
+        ContentType.objects.clear_cache()
+        import_module("captions.migrations.0004_groups").make_groups(apps, None)
 
 
 @pytest.fixture(autouse=True)

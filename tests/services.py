@@ -12,6 +12,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class ServiceMissing(RuntimeError):
@@ -37,10 +38,10 @@ def _postgres_program(name: str) -> str:
     )
 
 
-def _as_ordinary_user(command: list[str], folder: Path) -> list[str]:
-    """PostgreSQL refuses to run as root."""
+def _ordinary_user(folder: Path) -> dict[str, Any]:
+    """Give the options under which PostgreSQL's programs run: as another user for root, whom they refuse."""
     if os.geteuid() != 0:
-        return command
+        return {}
     try:
         pwd.getpwnam("postgres")
     except KeyError:
@@ -48,7 +49,7 @@ def _as_ordinary_user(command: list[str], folder: Path) -> list[str]:
             "PostgreSQL needs the user “postgres” when tests run as root. Install the package."
         ) from None
     shutil.chown(folder, "postgres")
-    return ["runuser", "-u", "postgres", "--", *command]
+    return {"user": "postgres", "group": "postgres", "extra_groups": []}
 
 
 def postgres(folder: Path) -> str:
@@ -66,7 +67,7 @@ def postgres(folder: Path) -> str:
     cluster, port = folder / "cluster", free_port()
 
     def run(*command: str) -> None:
-        result = subprocess.run(_as_ordinary_user(list(command), folder), capture_output=True, text=True, cwd="/")
+        result = subprocess.run(command, capture_output=True, text=True, cwd="/", **_ordinary_user(folder))
         if result.returncode:
             raise ServiceMissing(f"{command[0]} failed: {result.stdout}{result.stderr}")
 

@@ -6,6 +6,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from captions.decoder import DecodeRefused, Limits, Pool
 from tests.decoder import corpus
@@ -110,7 +111,8 @@ def test_it_says_when_memory_is_what_is_lacking(read: Read) -> None:
 
 
 def test_it_says_when_time_is_what_is_lacking(read: Read) -> None:
-    pixels = corpus.photograph((500, 500)).resize((7_900, 7_900))
+    noise = Image.effect_noise((7_900, 7_900), 90)  # nothing takes longer to read than noise that nothing can foresee
+    pixels = Image.merge("RGB", (noise, noise.rotate(90), noise.rotate(180)))
     with pytest.raises(DecodeRefused) as refusal:
-        read(corpus.saved(pixels.convert("RGBA"), "PNG", compress_level=1), cpu_seconds=1)
+        read(corpus.saved(pixels, "WEBP", lossless=True, method=0, quality=0), cpu_seconds=1, max_bytes=1 << 30)
     assert refusal.value.code == "decoder_timeout"

@@ -83,7 +83,7 @@ class Shared:
 
 
 @pytest.fixture
-def shared_store(store) -> Shared:
+def shared_store(store, db) -> Shared:
     shared = Shared()
     for format in Image.Format.values:
         image = Image(id=shared.id, number=1, filename="a.jpg", format=format, sha256="0" * 64)
