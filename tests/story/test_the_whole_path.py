@@ -89,8 +89,7 @@ def test_it_captions_an_upload_and_tells_the_page(running, token):
         made = client.post("/api/v1/images/", files={"file": ("scene.jpg", data, "image/jpeg")})
         assert made.status_code == 201, made.text
         image = made.json()
-        assert image["state"] == "queued"
-        assert image["caption"] is None
+        assert image["state"] in {"queued", "drafting", "draft"}  # a quick worker may have it by now
         shown = until(
             lambda: (got := client.get(f"/api/v1/images/{image['id']}/").json())["caption"] and got, what="a draft"
         )
