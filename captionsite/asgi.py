@@ -1,6 +1,7 @@
 """The ASGI entry point: uvicorn captionsite.asgi:application."""
 
 import os
+import tempfile
 
 from django.core.asgi import get_asgi_application
 
@@ -14,4 +15,6 @@ from captions import decoder  # noqa: E402  # see above
 from captions.api.bodies import BodyLimit  # noqa: E402  # see above
 
 decoder.start()  # warm before the first upload comes
+# Django spools bodies to Python's folder for temporary files, and on many machines /tmp is memory.
+tempfile.tempdir = settings.FILE_UPLOAD_TEMP_DIR
 application = BodyLimit(_application, picture_bytes=settings.MAX_UPLOAD_BYTES)

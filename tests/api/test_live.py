@@ -186,7 +186,7 @@ def test_it_takes_bodies_in_chunks(client):
         "/api/v1/images/", content=pieces(form.read()), headers={"Content-Type": form.headers["Content-Type"]}
     )
     assert chunked.status_code == 201, chunked.text
-    assert chunked.json()["jobs"][0]["params"] == {"num_beams": 2}
+    assert chunked.json()["jobs"][0]["chosen"] == {"num_beams": 2}
     words = client.post(
         f"/api/v1/images/{raw.json()['id']}/captions/",
         content=pieces(b'{"text": "in chunks"}'),
