@@ -100,7 +100,7 @@ def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
         caption=best,
         drafts=group[1:],
         note=_settings(best),
-        revision=best.revision[:7],
+        revision=best.revision.removeprefix("local:")[:7],
         can_restore=best.id != image.caption_id,
     )
 
