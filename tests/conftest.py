@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
+from captions import broker as visits
 from tests.services import RedisServer, redis_server
 
 
@@ -81,6 +82,7 @@ def broker(_session_redis: RedisServer, settings: object) -> RedisServer:
     if _session_redis.process is None:
         _session_redis.start()
     _session_redis.flush()
+    visits.forget()  # a test before this one may have found no broker, and left a pause in which nobody asks
     settings.REDIS_URL = _session_redis.url  # type: ignore[attr-defined]  # pytest-django's wrapper takes any name
     settings.CELERY_BROKER_URL = _session_redis.url  # type: ignore[attr-defined]  # as above
     return _session_redis
