@@ -86,9 +86,15 @@ class ImageAdmin(ReadOnly):
     def discard(self, request: HttpRequest, queryset: QuerySet[Image]) -> None:
         """Put each into the trash, from where it can be taken back."""
         operator: Any = request.user
+        done = 0
         for image in queryset:
-            trash.discard(image=image, by=operator)
-        self.message_user(request, f"Put {len(queryset)} into the trash.", messages.SUCCESS)
+            try:
+                trash.discard(image=image, by=operator)
+                done += 1
+            except DeskError as error:
+                self.message_user(request, f"Picture {image.number}: {error.detail}", messages.WARNING)
+        if done:
+            self.message_user(request, f"Put {done} into the trash.", messages.SUCCESS)
 
 
 class EventInline(Inline):
