@@ -1,18 +1,20 @@
 """Requests that must be refused before Django sees them.
 
 Its ASGI handler spools the whole body to a file before any view, middleware or setting can object: a stranger without
-an account could fill the disk with one endless request. And it falls over a Content-Type of unknown encoding. This
-wrapper looks first.
+an account could fill the disk with one endless request. And it falls over a Content-Type of unknown encoding, and
+PostgreSQL over a NUL in what is looked up. This wrapper looks first.
 """
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.utils.http import parse_header_parameters
 
 from captions.errors import FAILURES, Failure
@@ -26,15 +28,28 @@ App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 FRAME_BYTES: Final = 1024 * 1024
 #: Without script, a form of the pages sends several pictures at once.
 PICTURES_PER_FORM: Final = 10
+#: Where that form is sent to (captions.web.urls); reading the addresses here would load the whole site too early.
+ADDING: Final = "/images/"
+#: What Django's middleware would have added.
+SAFETY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
 _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 class BodyLimit:
     """Answers 413 for a body above the limit, by its declared length at once, else as soon as that many bytes came.
 
-    Also 400 for a Content-Type that cannot be read, and 507 when the disk is full.
+    Also 400 for a Content-Type that cannot be read and for a NUL in the query or a cookie, and 507 when the disk is
+    full.
 
-    `picture_bytes` is the most that one picture may have; below /api/ a request carries one picture.
+    `picture_bytes` is the most that one picture may have; below /api/ a request carries one picture, and of the pages
+    only the form that adds pictures carries any.
     """
 
     def __init__(self, app: App, *, picture_bytes: int) -> None:
@@ -47,11 +62,11 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         is_api = scope["path"].startswith("/api/")
-        limit = self.picture_bytes * (1 if is_api else PICTURES_PER_FORM) + FRAME_BYTES
+        limit = self._limit(scope["path"])
         if _header(scope, b"content-length").isdigit() and int(_header(scope, b"content-length")) > limit:
             await _refuse(send, FAILURES["file_too_large"], is_api)
             return
-        if not _is_readable(_header(scope, b"content-type")):
+        if not _is_readable(_header(scope, b"content-type")) or _has_nul(scope):
             await _refuse(send, FAILURES["bad_request"], is_api)
             return
         counted = _Counted(receive, limit)
@@ -65,6 +80,13 @@ class BodyLimit:
             return
         if counted.is_over and not started.is_true:
             await _refuse(send, FAILURES["file_too_large"], is_api)
+
+    def _limit(self, path: str) -> int:
+        if path.startswith("/api/"):
+            return self.picture_bytes + FRAME_BYTES
+        if path == ADDING:
+            return self.picture_bytes * PICTURES_PER_FORM + FRAME_BYTES
+        return settings.DATA_UPLOAD_MAX_MEMORY_SIZE + FRAME_BYTES
 
 
 class _Counted:
@@ -102,10 +124,29 @@ def _header(scope: Message, wanted: bytes) -> bytes:
 
 def _is_readable(content_type: bytes) -> bool:
     try:
-        parse_header_parameters(content_type.decode("latin1"))
+        _, details = parse_header_parameters(content_type.decode("latin1"))
     except ValueError:
         return False
+    return _is_text_encoding(str(details.get("charset", "utf-8")))
+
+
+def _is_text_encoding(name: str) -> bool:
+    """Whether Django can decode a form by this name; it passes over unknown ones, and falls over "hex" and its like."""
+    try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        return True
+    try:
+        b"0".decode(name, "replace")
+    except (LookupError, ValueError):
+        return False
     return True
+
+
+def _has_nul(scope: Message) -> bool:
+    """Whether a NUL hides in the query, or in a cookie, where it is written as \\000."""
+    query, cookie = scope.get("query_string", b""), _header(scope, b"cookie")
+    return b"%00" in query or b"\0" in query or b"\\000" in cookie or b"\0" in cookie
 
 
 async def _refuse(send: Send, failure: Failure, is_api: bool) -> None:
@@ -118,8 +159,10 @@ async def _refuse(send: Send, failure: Failure, is_api: bool) -> None:
     headers = [
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
-        (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", number.encode()),
+        *SAFETY,
     ]
+    if settings.SECURE_HSTS_SECONDS:
+        headers.append((b"strict-transport-security", f"max-age={settings.SECURE_HSTS_SECONDS}".encode()))
     await send({"type": "http.response.start", "status": failure.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
