@@ -72,7 +72,9 @@ def _words(name: str, default: list[str]) -> list[str]:
 
 DATA_DIR = Path(_text("DATA_DIR", str(BASE_DIR / "data"))).expanduser().absolute()
 try:
-    (DATA_DIR / "incoming").mkdir(parents=True, exist_ok=True)
+    # Pictures and the database are nobody else's business; a folder that is there keeps the modes it was given.
+    DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (DATA_DIR / "incoming").mkdir(exist_ok=True)
 except OSError as error:
     raise ImproperlyConfigured(
         f"DATA_DIR: the folder {DATA_DIR} cannot be made ({error.strerror}). "
@@ -264,16 +266,18 @@ if find_spec("worker"):  # absent from the web image; brings the commands that n
 # Every entry is async-capable: a sync one would make each open event stream hold a thread.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    # Before the static files, which would else go out without their headers.
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "captions.web.privacy.keep_private",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
