@@ -14,7 +14,7 @@ COPY captionsite captionsite
 COPY captions captions
 COPY templates templates
 USER desk
-CMD ["python", "-m", "uvicorn", "captionsite.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-access-log", "--timeout-graceful-shutdown", "5"]
+CMD ["python", "-m", "uvicorn", "captionsite.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-proxy-headers", "--no-access-log", "--timeout-graceful-shutdown", "5"]
 
 FROM web AS worker
 USER root

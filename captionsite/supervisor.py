@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -70,7 +72,9 @@ class Child:
 
     def _relay(self, lines: IO[str]) -> None:
         for line in lines:
-            say(f"{self.name:<9} | {line.rstrip()}")
+            # A terminal that is gone must not stop the reading: the child would wait for room in the pipe for ever.
+            with contextlib.suppress(OSError, ValueError):
+                say(f"{self.name:<9} | {line.rstrip()}")
 
     @property
     def runs(self) -> bool:
@@ -225,7 +229,8 @@ class Supervisor:
     def start_rest(self) -> None:
         """Start web server, worker and scheduler."""
         server = ["uvicorn", "captionsite.asgi:application", "--lifespan", "off", "--timeout-graceful-shutdown", "5"]
-        where = ["--host", self.settings.HOST, "--port", str(self.settings.PORT)]
+        # The settings decide whether a proxy is believed; uvicorn would believe every program on this machine.
+        where = ["--no-proxy-headers", "--host", self.settings.HOST, "--port", str(self.settings.PORT)]
         self._add("web", [sys.executable, "-m", *server, *where, "--no-access-log", "--log-level", "warning"])
         self._add("worker", [sys.executable, "-m", "worker"])
         timetable = [
@@ -370,6 +375,10 @@ def welcome(desk: Supervisor, began: float) -> None:
 
 def main() -> NoReturn:
     """Run the desk as `make run` does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character must not cost the only sight of the first password.
+            stream.reconfigure(errors="replace")
     try:
         raise SystemExit(run())
     except CannotStart as error:
