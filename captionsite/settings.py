@@ -344,6 +344,7 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "captions.web.failures.csrf_failure"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
+PASSWORD_RESET_TIMEOUT = 3600  # seconds; a letter that lies around opens nothing the next day
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
