@@ -72,9 +72,10 @@ def postgres(folder: Path) -> str:
             raise ServiceMissing(f"{command[0]} failed: {result.stdout}{result.stderr}")
 
     run(_postgres_program("initdb"), "--no-sync", "-U", "desk", "--auth=trust", "-E", "UTF8", "-D", str(cluster))
+    # No vacuum of its own: statistics taken at a random moment would change plans in the middle of a test.
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200 "
-        "-c shared_buffers=64MB"
+        "-c shared_buffers=64MB -c autovacuum=off"
     )
     control = _postgres_program("pg_ctl")
     run(control, "-D", str(cluster), "-w", "-l", str(folder / "log"), "-o", options, "start")
