@@ -26,7 +26,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _postgres_program(name: str) -> str:
+def postgres_program(name: str) -> str:
+    """Give the path of one of PostgreSQL's programs. Raises ServiceMissing when it is not installed."""
     found = shutil.which(name)
     if found:
         return found
@@ -38,7 +39,7 @@ def _postgres_program(name: str) -> str:
     )
 
 
-def _ordinary_user(folder: Path) -> dict[str, Any]:
+def ordinary_user(folder: Path) -> dict[str, Any]:
     """Give the options under which PostgreSQL's programs run: as another user for root, whom they refuse."""
     if os.geteuid() != 0:
         return {}
@@ -67,17 +68,17 @@ def postgres(folder: Path) -> str:
     cluster, port = folder / "cluster", free_port()
 
     def run(*command: str) -> None:
-        result = subprocess.run(command, capture_output=True, text=True, cwd="/", **_ordinary_user(folder))
+        result = subprocess.run(command, capture_output=True, text=True, cwd="/", **ordinary_user(folder))
         if result.returncode:
             raise ServiceMissing(f"{command[0]} failed: {result.stdout}{result.stderr}")
 
-    run(_postgres_program("initdb"), "--no-sync", "-U", "desk", "--auth=trust", "-E", "UTF8", "-D", str(cluster))
+    run(postgres_program("initdb"), "--no-sync", "-U", "desk", "--auth=trust", "-E", "UTF8", "-D", str(cluster))
     # No vacuum of its own: statistics taken at a random moment would change plans in the middle of a test.
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200 "
         "-c shared_buffers=64MB -c autovacuum=off"
     )
-    control = _postgres_program("pg_ctl")
+    control = postgres_program("pg_ctl")
     run(control, "-D", str(cluster), "-w", "-l", str(folder / "log"), "-o", options, "start")
     owner = os.getpid()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.conftest import MakeWorkshop, migrated_copy
 from tests.faults.workshop import starts_of
-from tests.services import _as_ordinary_user, _postgres_program, postgres
+from tests.services import ordinary_user, postgres, postgres_program
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def own_cluster(monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
 
 def restart_immediately(folder: Path) -> None:
     """Have the server drop everything and start again, as after a crash."""
-    command = [_postgres_program("pg_ctl"), "-D", str(folder / "cluster"), "-m", "immediate", "-w", "restart"]
+    command = [postgres_program("pg_ctl"), "-D", str(folder / "cluster"), "-m", "immediate", "-w", "restart"]
     done = subprocess.run(
-        _as_ordinary_user(command, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **ordinary_user(folder)
     )
     assert done.returncode == 0, (folder / "log").read_text()[-2000:]
 
