@@ -198,16 +198,20 @@ def _mend(upload: _Upload, image: Image) -> None:
         _store(upload, image)
 
 
-def _decode(upload: _Upload) -> Decoded:
-    limits = Limits(
+def limits() -> Limits:
+    """Give what one picture may cost on this deployment; every door that decodes asks here."""
+    return Limits(
         max_bytes=settings.MAX_UPLOAD_BYTES,
         max_pixels=settings.MAX_PIXELS,
         max_frames=settings.MAX_FRAMES,
         heif=settings.ACCEPT_HEIF,
         avif=settings.ACCEPT_AVIF,
     )
+
+
+def _decode(upload: _Upload) -> Decoded:
     try:
-        return decode(upload.file, thumbnail=upload.thumbnail, screen=upload.screen, limits=limits)
+        return decode(upload.file, thumbnail=upload.thumbnail, screen=upload.screen, limits=limits())
     except DecodeRefused as refused:
         log.info("picture refused", code=refused.code, detail=refused.detail, sha256=upload.sha256)
         raise DeskError(refused.code, attr="file") from None

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 
-from captions.models import Worker
+from captions import selectors
 
-SEEN_WITHIN = timedelta(seconds=30)
 BUDGET_SECONDS = 5.0
 
 
@@ -66,8 +63,12 @@ def _broker() -> None:
 
 
 def _worker() -> dict[str, Any]:
-    since = timezone.now() - SEEN_WITHIN
-    worker = Worker.objects.filter(state=Worker.State.READY, seen_at__gte=since).order_by("is_demo", "name").first()
-    if worker is None:
+    serving = selectors.serving()
+    if not serving.ready:
         raise LookupError("no worker serves a model")
-    return {"model": worker.model, "revision": worker.revision, "demo": worker.is_demo, "notice": worker.notice}
+    return {
+        "model": serving.model,
+        "revision": serving.revision,
+        "demo": serving.is_demo,
+        "notice": serving.notice,
+    }

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]  # tqdm ships no types
 
-from captions import decoder
+from captions import decoder, ingest
 from captions.params import KNOBS, GenerationParams, Knob, ParamsInvalid, complete, defaults_from, parse
 from worker.engine import Candidate, Captioner, EngineError, load
 from worker.engine.choice import choose
@@ -118,13 +118,7 @@ def _files(paths: list[Path], problems: list[str]) -> Iterator[Path]:
 def _caption(
     files: list[Path], captioner: Captioner, params: GenerationParams, *, batch: int, problems: list[str]
 ) -> Iterator[Done]:
-    limits = decoder.Limits(
-        max_bytes=settings.MAX_UPLOAD_BYTES,
-        max_pixels=settings.MAX_PIXELS,
-        max_frames=settings.MAX_FRAMES,
-        heif=settings.ACCEPT_HEIF,
-        avif=settings.ACCEPT_AVIF,
-    )
+    limits = ingest.limits()
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(files), unit="picture", disable=None) as bar:
         for start in range(0, len(files), batch):
             paths, pictures = [], []
