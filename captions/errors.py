@@ -72,23 +72,9 @@ _FAILURES: Final = (
         Fault.OURS,
     ),
     Failure(
-        "worker_stopped",
-        "The worker stopped while it held this picture. It was put back into the queue.",
-        503,
-        Fault.OURS,
-        True,
-    ),
-    Failure(
         "model_failed",
         "The model could not caption this picture. Try again, or write the words by hand.",
         500,
-        Fault.OURS,
-        True,
-    ),
-    Failure(
-        "model_unavailable",
-        "No worker has the model that was asked for. The picture keeps its place.",
-        503,
         Fault.OURS,
         True,
     ),
