@@ -14,9 +14,9 @@ Crashes: a worker that dies reports nothing; its supervisor does, or its leases 
 killed it is unknown, so all are marked `isolate` and claimed alone from then on. Only a death that hits a job alone is
 counted, and the second one ends the job as `poison_image`: such a picture costs three processes at most and its
 neighbours nothing. A lease that merely ran out proves less (the machine was switched off, put to sleep or cut off from
-the database), so it takes four of those. Between two tries a suspect waits some seconds: whoever kills a worker because
-it has just begun to work (a deployment, a test) would else meet the same innocent picture again and again, the first
-one that the next worker takes.
+the database), and so does a kill that came from outside, so it takes four of those. Between two tries a suspect waits
+some seconds: whoever kills a worker because it has just begun to work (a deployment, a test) would else meet the same
+innocent picture again and again, the first one that the next worker takes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ State = CaptionJob.State
 Lane = CaptionJob.Lane
 
 POISON_CRASHES: Final = 2
-POISON_EXPIRIES: Final = 4
+POISON_EXPIRIES: Final = 4  # of leases that ran out, and of kills from outside
 BACKOFF_SECONDS: Final = 5.0
 CRASH_DELAY_SECONDS: Final = 5.0
 INFRA_DELAY_SECONDS: Final = 1.0  # a failure that comes back at once would else spin without pause
@@ -284,10 +284,13 @@ def sweep(*, ring: bool = True) -> Swept:
     return Swept(expired=expired, poisoned=poisoned, rung=rung)
 
 
-def report_crash(*, worker: str, note: str) -> Swept:
-    """Take back all leases of a dead worker at once; for its supervisor, before it starts another of the same name."""
+def report_crash(*, worker: str, note: str, from_outside: bool = False) -> Swept:
+    """Take back all leases of a dead worker at once; for its supervisor, before it starts another of the same name.
+
+    `from_outside`: somebody killed it, so its death says little about the picture it had.
+    """
     held = CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker)
-    expired, poisoned = _crash(held, note=note, enough=POISON_CRASHES)
+    expired, poisoned = _crash(held, note=note, enough=POISON_EXPIRIES if from_outside else POISON_CRASHES)
     return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and doorbell.ring())
 
 

@@ -7,12 +7,15 @@ solo pool safe: no time limits exist there, and a call into a GPU driver that ha
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NoReturn
 
 import structlog
@@ -30,6 +33,7 @@ REMEMBERED_SECONDS: Final = 300.0
 CRASHES_TO_PAUSE: Final = 3
 REPORT_SECONDS: Final = 120.0  # for how long a death is reported to a database that does not answer
 ROW_DAYS: Final = 1
+VMSTAT: Final = Path("/proc/vmstat")
 
 
 class Supervisor:
@@ -51,6 +55,7 @@ class Supervisor:
         self._page = blank_page()
         self._board = Board(self._page.fileno())
         self._child: subprocess.Popen[bytes] | None = None
+        self._memory_kills: int | None = None
         self._is_stopping = False  # plain, because a signal handler sets it: a lock might be held just then
         self._crashes: deque[float] = deque(maxlen=CRASHES_TO_PAUSE)
         self._reports: list[threading.Thread] = []
@@ -64,11 +69,12 @@ class Supervisor:
             status = child.wait()
             if self._is_stopping:
                 break
-            log.error("worker process ended", worker=self.name, status=status, reason=why or reason_of(status))
-            self._in_background(report, self._handover(), why or reason_of(status))
+            death = Death(why) if why else death_by(status, self._memory_kills, memory_kills())
+            log.error("worker process ended", worker=self.name, status=status, reason=death.reason)
+            self._in_background(report, self._handover(), death)
             if self._is_told_to_stop_within(self._pause()):
                 break
-        self._in_background(report, self._handover(), "worker stopped", True)
+        self._in_background(report, self._handover(), Death("worker stopped"), True)
         for thread in self._reports:
             thread.join(self._grace_seconds)
         log.info("supervisor stopped", worker=self.name)
@@ -86,6 +92,7 @@ class Supervisor:
     def _start(self) -> subprocess.Popen[bytes]:
         self.generation += 1
         self._board.clear()
+        self._memory_kills = memory_kills()
         handover = self._handover()
         options = [
             "--pool",
@@ -160,14 +167,41 @@ class Supervisor:
         self._reports.append(thread)
 
 
-def reason_of(status: int) -> str:
-    """Put an exit status into words for the job's history."""
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why a worker process ended, in words for the job's history, and whether somebody outside killed it."""
+
+    reason: str
+    from_outside: bool = False
+
+
+def death_by(status: int, memory_kills_before: int | None, memory_kills_after: int | None) -> Death:
+    """Judge an exit status by whether the system killed any process for memory meanwhile (`memory_kills`).
+
+    A picture can bring SIGKILL on its process only by eating up the memory. Without that, a person, a deployment or a
+    test sent it, and whichever picture was in hand is innocent.
+    """
     if status >= 0:
-        return f"worker process ended with status {status}"
-    return f"worker process died by {signal.Signals(-status).name}"
+        return Death(f"worker process ended with status {status}")
+    reason = f"worker process died by {signal.Signals(-status).name}"
+    is_counted = memory_kills_before is not None and memory_kills_after is not None
+    from_outside = -status == signal.SIGKILL and is_counted and memory_kills_before == memory_kills_after
+    return Death(f"{reason}, sent from outside" if from_outside else reason, from_outside)
 
 
-def report(handover: Handover, why: str, is_stopped: bool = False) -> None:
+def memory_kills(vmstat: Path = VMSTAT) -> int | None:
+    """Count the processes that the kernel has killed for want of memory since it started; None where it does not tell.
+
+    Kills within a container's own limit count as well (Linux, mm/oom_kill.c).
+    """
+    try:
+        found = re.search(r"^oom_kill (\d+)$", vmstat.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) if found else None
+
+
+def report(handover: Handover, death: Death, is_stopped: bool = False) -> None:
     """Take back the leases of a dead worker process, so that nobody has to wait for them to run out.
 
     Its leases are under a name of its own, so a report that comes late harms no successor.
@@ -182,7 +216,7 @@ def report(handover: Handover, why: str, is_stopped: bool = False) -> None:
     while True:
         close_old_connections()
         try:
-            jobs.report_crash(worker=handover.lease_name, note=why)
+            jobs.report_crash(worker=handover.lease_name, note=death.reason, from_outside=death.from_outside)
             Worker.objects.filter(name=handover.name).update(state=state)
         except (DatabaseError, InterfaceError) as error:
             log.warning("worker's end not reported yet", worker=handover.lease_name, error=str(error).strip())

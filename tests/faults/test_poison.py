@@ -18,4 +18,4 @@ def test_it_sets_aside_the_one_picture_that_kills_workers(workshop: MakeWorkshop
     desk.check(captioned=PICTURES - 1, failed=1)
     assert starts_of(worker) - 1 <= 3, worker.log.read_text()[-3000:]
     assert desk.rows.one("SELECT MAX(attempt) FROM captions_captionjob WHERE state = 'done'") <= 4
-    assert "worker process died by SIGKILL" in desk.rows.notes(POISON)
+    assert "worker process died by SIGABRT" in desk.rows.notes(POISON)

@@ -101,6 +101,15 @@ def test_it_clears_the_suspicion_by_a_success(owner):
     assert (fresh(job).isolate, fresh(job).crashes, fresh(job).state) == (False, 0, State.DONE)
 
 
+def test_it_blames_a_picture_for_kills_from_outside_only_after_four(owner):
+    (job,) = ask(owner)
+    for deaths in range(5):
+        assert fresh(job).state == State.QUEUED, deaths
+        claim_patiently("dies", 1)
+        jobs.report_crash(worker="dies", note="killed", from_outside=True)
+    assert fresh(job).error_code == "poison_image"
+
+
 def test_it_sets_a_retried_poison_picture_aside_after_one_more_death(owner):
     (job,) = ask(owner)
     work_through({str(job.pk)}, batch=8)
