@@ -2,7 +2,7 @@
 
 Three stages run at the same time, each in a thread of its own, so that the device never waits for files or rows:
 
-    fetch     claims the next batch and opens its renditions
+    fetch     claims the next batch, opens its renditions and shrinks them
     caption   runs the model; the one thread that touches the device
     hand in   writes the results of the batch before
 
@@ -16,7 +16,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -31,7 +31,7 @@ from captions.drafts import Draft
 from captions.errors import DeskError
 from captions.models import CaptionJob
 from captions.params import GenerationParams, complete, defaults_from
-from worker.engine import Candidate, Captioner
+from worker.engine import Candidate, Captioner, Prepared
 from worker.engine.errors import DeviceLost, OutOfMemory
 from worker.heartbeat import Held, Tally
 
@@ -47,10 +47,10 @@ Fault = Literal["input", "transient", "infra"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A claimed job with its opened picture (RGB, upright) and the parameters in force, its own seed among them."""
+    """A claimed job with its prepared picture and the parameters in force, its own seed among them."""
 
     job: CaptionJob
-    picture: Image.Image
+    picture: Prepared
     params: GenerationParams
 
 
@@ -117,6 +117,7 @@ class Drain:
         self._fetcher = ThreadPoolExecutor(1, "fetch")
         self._readers = ThreadPoolExecutor(READERS, "read")
         self._writer = ThreadPoolExecutor(1, "hand-in")
+        self._coming: Future[Fetched | None] | None = None
         self._written: Future[None] | None = None
         self._is_cut_off = False
 
@@ -147,7 +148,7 @@ class Drain:
         if self.ended.is_set():
             return
         self._wait_until_written()
-        self._writer.submit(self._give_back).result()
+        self._give_all_back(None)
         for pool in (self._fetcher, self._writer):
             pool.submit(connections.close_all).result()  # each thread closes its own
         for pool in (self._fetcher, self._readers, self._writer):
@@ -183,13 +184,14 @@ class Drain:
         except DeviceLost:
             self.is_stopping = True
             self._wait_until_written()
-            self._writer.submit(self._give_back).result(timeout=3)
+            self._give_all_back(3)
             raise
         self._wait_until_written()
         self._written = self._writer.submit(self._hand_in, outcomes)
 
     def _fetch_next(self) -> Future[Fetched | None]:
-        return self._fetcher.submit(self._fetch)
+        self._coming = self._fetcher.submit(self._fetch)
+        return self._coming
 
     def _wait_until_written(self) -> None:
         if self._written:
@@ -235,7 +237,7 @@ class Drain:
     def _open(self, job: CaptionJob) -> Task | Failed:
         try:
             with media.open_screen(job.image) as file, Image.open(file, formats=("WEBP",)) as picture:
-                return Task(job, picture.convert("RGB"), self._params(job))
+                return Task(job, self.captioner.prepare(picture.convert("RGB")), self._params(job))
         except (DeskError, FileNotFoundError, UnidentifiedImageError) as error:
             # An empty media folder is one that is not mounted; it must not end every waiting job as failed.
             fault: Fault = "input" if _has_pictures() else "infra"
@@ -275,9 +277,7 @@ class Drain:
         self._tally.is_working = True
         try:
             with self._deadline():
-                answers = self.captioner.caption(
-                    [task.picture for task in tasks], tasks[0].params, seeds=[task.params.seed for task in tasks]
-                )
+                answers = self.captioner.caption([task.picture for task in tasks], [task.params for task in tasks])
         finally:
             self._tally.is_working = False
         return [Captioned(task.job, candidates, task.params) for task, candidates in zip(tasks, answers, strict=True)]
@@ -343,6 +343,12 @@ class Drain:
         else:
             self._tally.captioned += 1
             log.info("captioned", **about)
+
+    def _give_all_back(self, seconds: float | None) -> None:
+        """Release every lease; `seconds` is how long this may take, None for as long as it takes."""
+        if self._coming:
+            wait([self._coming], seconds)  # a claim that is under way would else be held by nobody
+        self._writer.submit(self._give_back).result(seconds)
 
     def _give_back(self) -> None:
         """Release every lease that is still held, so that nobody has to wait for it to run out."""
