@@ -187,6 +187,8 @@ PRESETS: Final[Mapping[str, Mapping[str, Value]]] = {
     "varied": {"do_sample": True, "num_beams": 1, "top_p": 0.9, "num_captions": 3},
 }
 
+SHAPE: Final = ("do_sample", "num_beams", "num_captions")
+
 _TRUE: Final = {"true", "1", "on", "yes"}
 _FALSE: Final = {"false", "0", "off", "no", ""}
 
@@ -239,9 +241,13 @@ def digest(chosen: Mapping[str, Value]) -> str:
 
 
 def batch_key(chosen: Mapping[str, Value], *, model: str = "") -> str:
-    """Give a key (hex, 16 characters) that jobs share when one batch of the engine can hold them: all but the seed."""
-    rest = {name: value for name, value in chosen.items() if name != "seed"}
-    return hashlib.sha256(f"{model}\n{digest(rest)}".encode()).hexdigest()[:16]
+    """Give a key (hex, 16 characters) that jobs share when one batch of the engine can hold them well.
+
+    The engine steps through a batch with the same number of sentences for every picture; everything else may differ
+    from picture to picture.
+    """
+    shape = {name: chosen[name] for name in SHAPE if name in chosen}
+    return hashlib.sha256(f"{model}\n{digest(shape)}".encode()).hexdigest()[:16]
 
 
 def _contradiction(chosen: Mapping[str, Value]) -> dict[str, str]:

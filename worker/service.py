@@ -204,8 +204,9 @@ def names_of(captioner: Captioner) -> set[str]:
 def warm_up(captioner: Captioner, deadline: Callable[[], AbstractContextManager[None]]) -> None:
     """Caption one grey picture with the model's defaults, so that the first real one is not the slow one."""
     picture = Image.new("RGB", (224, 224), (128, 128, 128))
+    params = complete({"seed": 0}, defaults=defaults_from(captioner.defaults))
     with deadline():
-        captioner.caption([picture], complete({}, defaults=defaults_from(captioner.defaults)), seeds=[0])
+        captioner.caption([picture], params)
 
 
 def plain(defaults: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,12 +44,12 @@ def test_it_samples_something_else_from_another_seed(captioner: Captioner, pictu
 
 
 def test_it_gives_every_picture_its_own_seed(captioner: Captioner, pictures: list[Image.Image]) -> None:
-    seeds = list(range(len(pictures)))
-    found = texts(captioner.caption(pictures, CHANCE, seeds=seeds))
-    for picture, seed, candidates in zip(pictures, seeds, found, strict=True):
-        assert texts(captioner.caption([picture], CHANCE, seeds=[seed])) == [candidates]
-    with pytest.raises(ValueError, match="9 pictures but 1 seeds"):
-        captioner.caption(pictures, CHANCE, seeds=[1])
+    every = [replace(CHANCE, seed=seed) for seed in range(len(pictures))]
+    found = texts(captioner.caption(pictures, every))
+    for picture, params, candidates in zip(pictures, every, found, strict=True):
+        assert texts(captioner.caption([picture], params)) == [candidates]
+    with pytest.raises(ValueError, match="9 pictures but parameters for 1"):
+        captioner.caption(pictures, [CHANCE])
 
 
 def test_it_samples_by_chance_without_a_seed_and_leaves_the_process_generator_alone(

@@ -57,31 +57,6 @@ def test_it_gives_the_tokens_of_plain_generate(
     assert flat(captioner.caption(pictures[:8], params)) == plain(plain_model, checkpoint, pictures[:8], **wanted)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"num_beams": 1, "num_captions": 3, "temperature": 1.4, "top_k": 20},
-        {"num_beams": 1, "top_p": 0.7, "top_k": 0},
-        {"num_beams": 3, "num_captions": 2, "temperature": 0.7},
-    ],
-    ids=str,
-)
-def test_it_samples_what_plain_generate_samples_from_the_same_seed(
-    checkpoint: Any,
-    captioner: Captioner,
-    plain_model: VisionEncoderDecoderModel,
-    pictures: list[Image.Image],
-    options: dict[str, Any],
-) -> None:
-    params = GenerationParams(do_sample=True, seed=11, **options)
-    wanted = options | {"num_return_sequences": options.get("num_captions", 1), "do_sample": True, "max_length": 16}
-    wanted.pop("num_captions", None)
-    for picture in pictures[:3]:
-        torch.manual_seed(11)
-        rows = plain(plain_model, checkpoint, [picture], **wanted)
-        assert sorted(flat(captioner.caption([picture], params))) == sorted(rows)
-
-
 def test_it_meets_captions_that_end_and_captions_that_do_not(captioner: Captioner, pictures: list[Image.Image]) -> None:
     rows = flat(captioner.caption(pictures, GenerationParams(num_beams=1)))
     assert any(row[-1] == END_ID for row in rows)

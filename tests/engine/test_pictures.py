@@ -34,7 +34,8 @@ def test_it_prepares_pictures_bit_for_bit_as_transformers_does(
     folder = copy_of(checkpoint, tmp_path / "model")
     edit_json(folder / "preprocessor_config.json", **changes)
     theirs = AutoImageProcessor.from_pretrained(folder, backend="pil")(images=pictures, return_tensors="np")
-    ours = preprocessing(read_json(folder / "preprocessor_config.json")).pixels(pictures)
+    prepare = preprocessing(read_json(folder / "preprocessor_config.json"))
+    ours = np.stack([prepare.picture(picture) for picture in pictures])
     assert ours.dtype == theirs.pixel_values.dtype == np.float32
     np.testing.assert_array_equal(ours, theirs.pixel_values)
 
@@ -44,7 +45,8 @@ def test_it_reads_the_old_kind_of_preprocessor_file(
 ) -> None:
     folder = published_checkpoint(tmp_path / "old", checkpoint)
     theirs = AutoImageProcessor.from_pretrained(folder, backend="pil")(images=pictures, return_tensors="np")
-    ours = preprocessing(read_json(folder / "preprocessor_config.json")).pixels(pictures)
+    prepare = preprocessing(read_json(folder / "preprocessor_config.json"))
+    ours = np.stack([prepare.picture(picture) for picture in pictures])
     np.testing.assert_array_equal(ours, theirs.pixel_values)
     assert ours.shape == (9, 3, 32, 32)
 
@@ -53,13 +55,13 @@ def test_it_reads_the_old_kind_of_preprocessor_file(
 def test_it_reads_rgb_only(checkpoint: Path, mode: str) -> None:
     prepare = preprocessing(read_json(checkpoint / "preprocessor_config.json"))
     with pytest.raises(ValueError, match=f"this one is {mode}"):
-        prepare.pixels([Image.new(mode, (8, 8))])
+        prepare.picture(Image.new(mode, (8, 8)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (5000, 2)], ids=str)
 def test_it_prepares_pictures_of_extreme_shapes(checkpoint: Path, size: tuple[int, int]) -> None:
     prepare = preprocessing(read_json(checkpoint / "preprocessor_config.json"))
-    assert prepare.pixels([Image.new("RGB", size, "red")]).shape == (1, 3, 32, 32)
+    assert prepare.picture(Image.new("RGB", size, "red")).shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from worker.engine import Candidate
-from worker.engine.contract import Generation
+from worker.engine.contract import Generation, Picture, Prepared
 from worker.engine.errors import DeviceLost, OutOfMemory
 
 ORDERS = "DESK_TEST_ORDERS"
@@ -33,6 +34,11 @@ def colour_of(number: int) -> tuple[int, int, int]:
 def number_of(picture: Image.Image) -> int:
     """Read it back; a picture of another origin (the warm-up's grey) gives a number that nobody ordered."""
     return int.from_bytes(picture.crop((0, 0, 1, 1)).tobytes(), "big")
+
+
+def number_in(picture: Picture) -> int:
+    """Read the number of a picture, prepared or not."""
+    return int(picture.arrays["number"]) if isinstance(picture, Prepared) else number_of(picture)
 
 
 def words_for(number: int) -> str:
@@ -50,10 +56,12 @@ class Scripted:
     def __init__(self, orders: Path) -> None:
         self.orders = orders
 
-    def caption(
-        self, images: Sequence[Image.Image], params: Generation, *, seeds: Sequence[int | None] | None = None
-    ) -> list[list[Candidate]]:
-        numbers = [number_of(picture) for picture in images]
+    def prepare(self, image: Image.Image) -> Prepared:
+        return Prepared({"number": np.asarray(number_of(image))})
+
+    def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
+        numbers = [number_in(picture) for picture in images]
+        every = list(params) if isinstance(params, Sequence) else [params] * len(images)
         orders = {path.name for path in self.orders.iterdir()}
         if "seconds" in orders:
             time.sleep(float((self.orders / "seconds").read_text() or 0) * len(numbers))
@@ -61,7 +69,7 @@ class Scripted:
             self._obey(number, orders)
         with (self.orders / "ran").open("a") as ran:  # appended in one write, so that processes do not mix
             ran.write("".join(f"{number}\n" for number in numbers))
-        return [self._answer(number, params) for number in numbers]
+        return [self._answer(number, one) for number, one in zip(numbers, every, strict=True)]
 
     def _obey(self, number: int, orders: set[str]) -> None:
         if f"kill-{number}" in orders:

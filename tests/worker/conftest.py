@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from captions import jobs
 from captions.models import CaptionJob
 from tests.faults.fill import picture
-from tests.faults.scripted import Scripted, number_of
+from tests.faults.scripted import Scripted, number_in
 from worker.drain import Drain
 from worker.engine import Candidate
+from worker.engine.contract import Picture
 from worker.heartbeat import Held, Tally
 
 
@@ -27,13 +27,11 @@ class Watched(Scripted):
         self.seeds: list[int | None] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def caption(
-        self, images: Sequence[Image.Image], params: Any, *, seeds: Sequence[int | None] | None = None
-    ) -> list[list[Candidate]]:
-        self.batches.append([number_of(image) for image in images])
-        self.seeds += seeds or []
+    def caption(self, images: Sequence[Picture], params: Any) -> list[list[Candidate]]:
+        self.batches.append([number_in(image) for image in images])
+        self.seeds += [one.seed for one in (params if isinstance(params, list) else [params])]
         self.meanwhile()
-        return super().caption(images, params, seeds=seeds)
+        return super().caption(images, params)
 
 
 @pytest.fixture

@@ -65,11 +65,21 @@ def test_it_gives_every_sampled_job_a_seed_of_its_own(drain: Drain, captioner: W
         assert caption.params["seed"] == caption.seed
 
 
-def test_it_keeps_jobs_with_other_parameters_out_of_a_batch(drain: Drain, captioner: Watched, ask) -> None:
+def test_it_keeps_jobs_of_another_width_out_of_a_batch(drain: Drain, captioner: Watched, ask) -> None:
     ask(2)
     ask(2, first=3, num_beams=3)
     drain.drain()
     assert sorted(captioner.batches) == [[1, 2], [3, 4]]
+
+
+def test_it_takes_jobs_that_differ_in_other_parameters_in_one_batch(drain: Drain, captioner: Watched, ask) -> None:
+    ask(2)
+    ask(1, first=3, max_length=30)
+    ask(1, first=4, repetition_penalty=1.5)
+    drain.drain()
+    assert captioner.batches == [[1, 2, 3, 4]]
+    lengths = dict(Caption.objects.values_list("image__number", "params__max_length"))
+    assert lengths == {1: 16, 2: 16, 3: 30, 4: 16}
 
 
 def test_it_leaves_jobs_for_other_models_alone(drain: Drain, ask) -> None:

@@ -7,8 +7,8 @@
 Importing this package is cheap; torch and transformers are imported by `load`.
 """
 
-from worker.engine.contract import Candidate, Captioner, Generation
+from worker.engine.contract import Candidate, Captioner, Generation, Prepared
 from worker.engine.errors import EngineError
 from worker.engine.loader import load
 
-__all__ = ["Candidate", "Captioner", "EngineError", "Generation", "load"]
+__all__ = ["Candidate", "Captioner", "EngineError", "Generation", "Prepared", "load"]

@@ -38,14 +38,11 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
     prepare = preprocessing(blueprints.read_json(folder / "preprocessor_config.json"))
     _shut_the_hub()
 
-    from transformers.utils import logging
-
     from worker.engine import vit_gpt2
+    from worker.engine.devices import pick_device, pick_precision
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()  # its load report is ours to make: what is missing is an error, not a warning
-    at = vit_gpt2.pick_device(device)
-    chosen = vit_gpt2.pick_precision(precision, at)
+    at = pick_device(device)
+    chosen = pick_precision(precision, at)
     entry = entry_of(identity.name)
     return vit_gpt2.ViTGPT2(
         model=vit_gpt2.build(plan, folder / "model.safetensors", device=at, precision=chosen),
@@ -54,7 +51,6 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
         words=words(folder),
         name=identity.name,
         revision=identity.revision,
-        precision=chosen,
         is_demo=identity.is_demo,
         defaults={**plan.defaults, **(entry.defaults if entry else {})},
         batch=batch,

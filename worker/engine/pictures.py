@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,11 +24,8 @@ class Preprocessing:
     resample: Image.Resampling
     table: npt.NDArray[np.float32]  # 3,256: what each byte of each channel becomes
 
-    def pixels(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Turn B pictures in mode RGB into one array B,3,H,W. Raises ValueError for another mode."""
-        return np.stack([self._picture(image) for image in images])
-
-    def _picture(self, image: Image.Image) -> npt.NDArray[np.float32]:
+    def picture(self, image: Image.Image) -> npt.NDArray[np.float32]:
+        """Turn a picture in mode RGB into an array 3,H,W. Raises ValueError for another mode."""
         if image.mode != "RGB":
             raise ValueError(f"The engine reads RGB pictures; this one is {image.mode}. Convert it first.")
         if self.size is not None:

@@ -1,9 +1,7 @@
-"""A ViT encoder with a GPT-2 decoder, decoded by transformers' own `generate`."""
+"""A ViT encoder with a GPT-2 decoder, decoded by this engine itself."""
 
 from __future__ import annotations
 
-import random
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,83 +9,54 @@ from typing import Any, Final
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from transformers import (
-    GenerationConfig,
-    GPT2Config,
-    VisionEncoderDecoderConfig,
-    VisionEncoderDecoderModel,
-    ViTConfig,
-)
-from transformers.modeling_outputs import BaseModelOutput
+from torch import Tensor
 
+from worker.engine.batches import BATCH, Batches
 from worker.engine.blueprint import Blueprint
-from worker.engine.contract import Candidate, Generation
-from worker.engine.errors import DeviceLost, DeviceUnavailable, ModelNotVerified, ModelUnsupported, OutOfMemory
+from worker.engine.contract import Candidate, Generation, Picture, Prepared
+from worker.engine.decoder import Decoder
+from worker.engine.encoder import Encoder
+from worker.engine.errors import ModelNotVerified, ModelUnsupported
 from worker.engine.pictures import Preprocessing
+from worker.engine.rules import Rules, Wishes, wishes
+from worker.engine.search import Sentence, decode
+from worker.engine.weights import Weights
 from worker.engine.wording import Words
 
-DTYPES: Final[Mapping[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS: Final = ("auto", *DTYPES)
-DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
-BATCH: Final[Mapping[str, int]] = {"cpu": 8, "cuda": 32}  # pictures at once; above 8 a CPU gains nothing
-SCORED: Final = 256  # tokens scored at once: their logits take 4 bytes times the vocabulary, 51 MB for GPT-2's
-UNUSED: Final = ("encoder.pooler.",)  # weights that captioning never reads: a checkpoint may lack them
+PIXELS: Final = "pixels"  # C,H,W
 
 
-def pick_device(wanted: str) -> str:
-    """Turn `auto` into what this machine has. Raises DeviceUnavailable for what it has not."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not DEVICES.fullmatch(wanted):
-        raise DeviceUnavailable(f"There is no device {wanted!r}. Choose auto, cpu or cuda.")
-    if wanted != "cpu" and int(wanted.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise DeviceUnavailable(f"No NVIDIA GPU answers as {wanted} on this machine. Choose cpu or auto.")
-    return wanted
+class Model:
+    """Encoder and decoder with their weights, on one device and in one precision."""
+
+    def __init__(self, blueprint: Blueprint, weights: Weights) -> None:
+        """Raises ModelNotVerified for weights that do not fit the blueprint, ModelUnsupported for its functions."""
+        try:
+            self.encoder = Encoder(weights, blueprint.encoder)
+            self.decoder = Decoder(weights, blueprint.decoder, encoder_width=self.encoder.width)
+        except KeyError as error:
+            raise ModelUnsupported(f"The model computes with {error}, which this engine does not have.") from error
+        self.device, self.dtype, self.precision = torch.device(weights.device), weights.dtype, weights.precision
+        self.start, self.end = blueprint.start, blueprint.end
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """B,C,H,W -> B,patches,width."""
+        if self.device.type == "cpu":
+            # One at a time: its products are large enough by themselves, and then need less memory.
+            return torch.cat([self.encoder(pixels[place : place + 1]) for place in range(len(pixels))])
+        return self.encoder(pixels)
+
+    def decode(self, hidden: Tensor, every: Sequence[Wishes]) -> list[list[Sentence]]:
+        """B,patches,width and a wish for each picture, all of one shape -> sentences for each, best first."""
+        return decode(self.decoder, hidden, Rules(every, end=self.end, device=self.device), start=self.start)
 
 
-def pick_precision(wanted: str, device: str) -> str:
-    """Turn `auto` into fp32 on a CPU and fp16 on a GPU. Raises ModelUnsupported for what is no precision."""
-    if wanted not in PRECISIONS:
-        raise ModelUnsupported(f"There is no precision {wanted!r}. Choose one of {', '.join(PRECISIONS)}.")
-    if wanted == "auto":
-        return "fp32" if device == "cpu" else "fp16"
-    return wanted
-
-
-def build(blueprint: Blueprint, weights: Path, *, device: str, precision: str) -> Any:
-    """Build the model and fill it from one safetensors file, which is mapped, not read into memory a second time.
-
-    Raises ModelNotVerified for a file that is damaged, lacks weights, or holds weights of other shapes.
-    """
-    if blueprint.at_least() > weights.stat().st_size:  # less than a byte for each: it would be built, then found empty
-        raise ModelNotVerified(f"config.json describes a larger model than {weights.name} can hold.")
-    config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        ViTConfig(**blueprint.encoder), GPT2Config(**blueprint.decoder)
-    )
-    try:
-        state = load_file(weights)
-        model, report = VisionEncoderDecoderModel.from_pretrained(
-            None,
-            config=config,
-            state_dict=state,
-            dtype=DTYPES[precision],
-            attn_implementation="sdpa",
-            output_loading_info=True,
-        )
-    except (SafetensorError, RuntimeError, ValueError, KeyError, OverflowError) as error:
-        raise ModelNotVerified(f"{weights.name} does not hold this model's weights: {error}") from error
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith(UNUSED))
-    if missing:
-        # Going on would caption with random numbers in place of what was never loaded.
-        raise ModelNotVerified(f"{weights.name} lacks {len(missing)} of the model's weights, first {missing[0]}.")
-    return model.eval().requires_grad_(False).to(device)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # A CPU that has no memory left raises a plain RuntimeError; only its words tell.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+def build(blueprint: Blueprint, file: Path, *, device: str, precision: str) -> Model:
+    """Build the model from one safetensors file. Raises ModelNotVerified for a file that does not hold its weights."""
+    if blueprint.at_least() > file.stat().st_size:  # less than a byte for each: it would be built, then found empty
+        raise ModelNotVerified(f"config.json describes a larger model than {file.name} can hold.")
+    with torch.inference_mode():
+        return Model(blueprint, Weights(file, device=device, precision=precision))
 
 
 class ViTGPT2:
@@ -96,150 +65,72 @@ class ViTGPT2:
     def __init__(
         self,
         *,
-        model: Any,
+        model: Model,
         blueprint: Blueprint,
         preprocessing: Preprocessing,
         words: Words,
         name: str,
         revision: str,
-        precision: str,
         is_demo: bool,
         defaults: Mapping[str, Any],
         batch: int | None = None,
     ) -> None:
-        self.name, self.revision, self.precision, self.is_demo = name, revision, precision, is_demo
+        self.name, self.revision, self.is_demo = name, revision, is_demo
+        self.device, self.precision = str(model.device), model.precision
         self.defaults: Mapping[str, Any] = dict(defaults)
-        self.device = str(model.device)
         self.batch = batch or BATCH[model.device.type]
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
         self.start_token, self.pad_token = blueprint.start, blueprint.pad
-        self._model, self._blueprint, self._preprocessing, self._words = model, blueprint, preprocessing, words
+        self._model, self._preprocessing, self._words = model, preprocessing, words
         self._lock = threading.Lock()
-        self._fits: dict[int, int] = {}  # rows a picture takes: pictures at once, learned from running out of memory
+        self._batches = Batches(self.batch, self.device)
 
-    def caption(
-        self, images: Sequence[Image.Image], params: Generation, *, seeds: Sequence[int | None] | None = None
-    ) -> list[list[Candidate]]:
+    def prepare(self, image: Image.Image) -> Prepared:
+        """See Captioner.prepare."""
+        return Prepared({PIXELS: self._preprocessing.picture(image)})
+
+    def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
         """See Captioner.caption."""
-        if seeds is not None and len(seeds) != len(images):
-            raise ValueError(f"There are {len(images)} pictures but {len(seeds)} seeds.")
-        rows = list(seeds) if seeds is not None else [params.seed] * len(images)
-        options = self._options(params)
-        width = max(options.num_beams, options.num_return_sequences)
-        results: list[list[Candidate]] = []
+        every = list(params) if isinstance(params, Sequence) else [params] * len(images)
+        if len(every) != len(images):
+            raise ValueError(f"There are {len(images)} pictures but parameters for {len(every)}.")
+        tasks = [(image, self._wishes(one)) for image, one in zip(images, every, strict=True)]
+        results: dict[int, list[Candidate]] = {}
         with self._lock, torch.inference_mode():
-            while len(results) < len(images):
-                here = slice(len(results), len(results) + self._fits.get(width, self.batch))
-                results += self._halving(images[here], rows[here], params, options)
-        return results
+            for places in _alike(tasks):
+                mine = [tasks[place] for place in places]
+                found = self._batches.run(self._batch, mine, width=mine[0][1].width)
+                results |= dict(zip(places, found, strict=True))
+        return [results[place] for place in range(len(images))]
 
-    def _halving(
-        self, images: Sequence[Image.Image], seeds: Sequence[int | None], params: Generation, options: Any
-    ) -> list[list[Candidate]]:
-        try:
-            return self._batch(images, seeds, params, options)
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, torch.AcceleratorError) and not isinstance(error, torch.OutOfMemoryError):
-                raise DeviceLost(f"The GPU stopped answering; the worker must be started again. ({error})") from error
-            if not _out_of_memory(error):
-                raise
-            if len(images) == 1:
-                raise OutOfMemory(
-                    f"One picture with {options.num_beams} sentences at once does not fit into the memory of "
-                    f"{self.device}. Choose a narrower search or fewer drafts, or give the worker more memory."
-                ) from error
-        # Outside the handler: while it runs, the error's frames still hold the tensors that did not fit.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        half = len(images) // 2
-        self._fits[max(options.num_beams, options.num_return_sequences)] = half
-        return [
-            candidates
-            for here in (slice(0, half), slice(half, None))
-            for candidates in self._halving(images[here], seeds[here], params, options)
-        ]
+    def _batch(self, tasks: Sequence[tuple[Picture, Wishes]]) -> list[list[Candidate]]:
+        pixels = [self._prepared(picture).arrays[PIXELS] for picture, _ in tasks]
+        stacked = torch.stack([torch.from_numpy(one) for one in pixels])  # B,C,H,W
+        hidden = self._model.encode(stacked.to(self._model.device, self._model.dtype))
+        found = self._model.decode(hidden, [wish for _, wish in tasks])
+        return [[self._candidate(sentence) for sentence in sentences] for sentences in found]
 
-    def _batch(
-        self, images: Sequence[Image.Image], seeds: Sequence[int | None], params: Generation, options: Any
-    ) -> list[list[Candidate]]:
-        pixels = torch.from_numpy(self._preprocessing.pixels(images)).to(self.device, self._model.dtype)  # B,3,H,W
-        hidden = self._model.encoder(pixel_values=pixels).last_hidden_state  # B,patches+1,width
-        if params.do_sample:
-            drawn = [self._sampled(hidden[i : i + 1], seed, options) for i, seed in enumerate(seeds)]
-            rows = [row for rows in drawn for row in rows.tolist()]
-        else:
-            rows = self._generate(hidden, options).tolist()
-        known = [self._generated(row) for row in rows]
-        count = len(known) // len(images)
-        scores = self._scores(hidden.repeat_interleave(count, 0), known)
-        flat = [Candidate(self._words.text(ids), ids, score) for ids, score in zip(known, scores, strict=True)]
-        found = [flat[start : start + count] for start in range(0, len(flat), count)]
-        if params.do_sample:
-            for candidates in found:
-                candidates.sort(key=lambda candidate: -candidate.score)
-        return found
+    def _prepared(self, picture: Picture) -> Prepared:
+        return picture if isinstance(picture, Prepared) else self.prepare(picture)
 
-    def _generate(self, hidden: torch.Tensor, options: Any) -> torch.Tensor:  # B,S,W -> B*captions,length
-        return self._model.generate(
-            encoder_outputs=BaseModelOutput(last_hidden_state=hidden), generation_config=options
+    def _candidate(self, sentence: Sentence) -> Candidate:
+        scores = sentence.token_scores
+        score = sum(scores) / len(scores) if scores else 0.0
+        return Candidate(self._words.text(sentence.token_ids), sentence.token_ids, score, scores)
+
+    def _wishes(self, params: Generation) -> Wishes:
+        early = self.defaults.get("early_stopping", False)
+        return wishes(
+            params,
+            min_length=self.min_length,
+            length_penalty=float(self.defaults.get("length_penalty", 1.0)),
+            early_stopping=early if early == "never" else bool(early),
         )
 
-    def _sampled(self, hidden: torch.Tensor, seed: int | None, options: Any) -> torch.Tensor:
-        # One picture at a time from a generator of its own: in a batch, neighbours would take numbers from its stream.
-        devices = [self._model.device] if self._model.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(random.SystemRandom().getrandbits(63) if seed is None else seed)
-            return self._generate(hidden, options)
 
-    def _scores(self, hidden: torch.Tensor, known: Sequence[tuple[int, ...]]) -> list[float]:
-        """Give the mean log-probability of N token rows; `hidden` (N,S,W) are their pictures, encoded."""
-        at_once = max(1, SCORED // max(map(len, known)))
-        scores: list[float] = []
-        for start in range(0, len(known), at_once):
-            here = known[start : start + at_once]
-            scores += self._scores_at_once(hidden[start : start + at_once], here)
-        return scores
-
-    def _scores_at_once(self, hidden: torch.Tensor, known: Sequence[tuple[int, ...]]) -> list[float]:
-        length, plan = max(map(len, known)), self._blueprint
-        padded = [[plan.start, *ids, *[plan.pad] * (length - len(ids))] for ids in known]
-        tokens = torch.tensor(
-            padded, device=hidden.device
-        )  # N,L+1; attention is causal: padding changes nothing before it
-        logits = self._model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=hidden), decoder_input_ids=tokens[:, :-1], use_cache=False
-        ).logits  # N,L,V
-        chosen = logits.float().log_softmax(-1).gather(-1, tokens[:, 1:, None]).squeeze(-1)  # N,L
-        return [min(0.0, float(row[: len(ids)].double().mean())) for row, ids in zip(chosen, known, strict=True)]
-
-    def _generated(self, row: Sequence[int]) -> tuple[int, ...]:
-        ids = tuple(row[1:])
-        return ids[: ids.index(self._blueprint.end) + 1] if self._blueprint.end in ids else ids
-
-    def _options(self, params: Generation) -> Any:
-        if not params.do_sample and params.num_beams < params.num_captions:
-            raise ValueError(
-                f"A search {params.num_beams} wide cannot give {params.num_captions} captions. "
-                "Widen it to the number of captions, or turn sampling on."
-            )
-        beams = params.num_beams
-        if params.do_sample and beams > 1:
-            beams = max(beams, params.num_captions)  # sampled beams give one caption each
-        longest = min(params.max_length, int(self._model.config.decoder.n_positions))
-        sampling = {"temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p}
-        return GenerationConfig(
-            max_length=longest,
-            min_length=min(self.min_length, longest),
-            num_beams=beams,
-            do_sample=params.do_sample,
-            repetition_penalty=params.repetition_penalty,
-            no_repeat_ngram_size=params.no_repeat_ngram_size,
-            num_return_sequences=params.num_captions,
-            length_penalty=self.defaults.get("length_penalty", 1.0),
-            early_stopping=self.defaults.get("early_stopping", False),
-            decoder_start_token_id=self._blueprint.start,
-            bos_token_id=self._blueprint.start,
-            eos_token_id=self._blueprint.end,
-            pad_token_id=self._blueprint.pad,
-            **(sampling if params.do_sample else {}),
-        )
+def _alike(tasks: Sequence[tuple[Picture, Wishes]]) -> list[list[int]]:
+    """Group the places of tasks that may share a batch."""
+    groups: dict[Any, list[int]] = {}
+    for place, (_, wish) in enumerate(tasks):
+        groups.setdefault(wish.shape, []).append(place)
+    return list(groups.values())
