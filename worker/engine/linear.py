@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 TINY: Final = 1e-12  # in place of the largest magnitude of a row of noughts
+MIDDLE: Final = 128  # of unsigned bytes
 WEIGHT_STEPS: Final = 127  # int8 weights run from -127 to 127
 
 Linear = Callable[[Tensor], Tensor]  # N,inputs -> N,outputs
@@ -72,9 +73,7 @@ class Quantised:
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         """`weight` is int8, outputs,inputs; `scale` fp32, outputs: what one step of each output's weights is worth."""
         # Without VNNI two products are summed in 16 bits before they are widened: 127 steps would overflow there.
-        steps = 127 if has_vnni() else 63
-        self.steps, self.middle = float(steps), steps + 1
-        self.offset = torch.tensor(self.middle + 0.5)  # the half makes cutting off round
+        self.steps = steps = 127 if has_vnni() else 63
         self.weight = torch.ops.onednn.qlinear_prepack(weight.contiguous(), None)
         self.scale = scale.contiguous() / steps
         self.nought = torch.zeros(len(scale), dtype=torch.int32)
@@ -82,10 +81,12 @@ class Quantised:
 
     def __call__(self, rows: Tensor) -> Tensor:
         """N,inputs -> N,outputs."""
-        loudest = torch.linalg.vector_norm(rows, torch.inf, 1, True).clamp_min_(TINY)  # N,1
-        steps = torch.addcdiv(self.offset, rows, loudest, value=self.steps).to(torch.uint8)
+        loudest = rows.abs().amax(1, keepdim=True).clamp_min_(TINY)  # N,1
+        signed = (rows * (self.steps / loudest)).round_().to(torch.int8)
+        # oneDNN is quick with unsigned bytes only. Turning the top bit adds 128, without torch's slow cast to uint8.
+        unsigned = signed.bitwise_xor_(-128).view(torch.uint8)
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            steps, 1.0, self.middle, self.weight, self.scale, self.nought,
+            unsigned, 1.0, MIDDLE, self.weight, self.scale, self.nought,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         return torch.addcmul(self.bias, product, loudest)
