@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy.typing as npt
 from PIL import Image
 
 
@@ -41,12 +42,27 @@ class Candidate:
     `text` is clean (one line, no control characters) and may be empty. `token_ids` are the generated tokens: without
     the start token, with the end token when the model ended the sentence itself. `score` is the mean log-probability
     (nats, at most 0) of those tokens under the model's untouched distribution, before penalties and temperature, so
-    that candidates made with different parameters can be compared.
+    that candidates made with different parameters can be compared. `token_scores` are the log-probabilities of the
+    single tokens, where the captioner keeps them.
     """
 
     text: str
     token_ids: tuple[int, ...]
     score: float
+    token_scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture as one captioner wants it; only the captioner that made it can read it.
+
+    `arrays` are its inputs by name, without the dimension of the batch.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+
+Picture = Image.Image | Prepared
 
 
 class Captioner(Protocol):
@@ -69,14 +85,19 @@ class Captioner(Protocol):
     @property
     def defaults(self) -> Mapping[str, Any]: ...
 
-    def caption(
-        self, images: Sequence[Image.Image], params: Generation, *, seeds: Sequence[int | None] | None = None
-    ) -> list[list[Candidate]]:
-        """Give `params.num_captions` candidates for each picture, best first.
+    def prepare(self, image: Image.Image) -> Prepared:
+        """Shrink and normalise one RGB picture of any size. May run in any thread, while the model runs in another.
 
-        `images` are RGB pictures of any sizes and any number; the engine makes its own batches. `seeds` gives each
-        picture its own seed in place of `params.seed` (None: by chance). The same picture, parameters and seed give
-        the same candidates alone and in any batch.
+        Raises ValueError for a picture in another mode.
+        """
+        ...
+
+    def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
+        """Give `num_captions` candidates for each picture, best first.
+
+        `images` are any number of RGB pictures of any sizes, or what `prepare` made of them; the engine makes its own
+        batches. `params` are for all of them, or one for each. The same picture, parameters and seed give the same
+        candidates alone and in any batch; without a seed, sampling goes by chance.
 
         Raises ValueError for parameters that contradict each other, OutOfMemory when not even one picture fits, and
         DeviceLost when the process must be started again.

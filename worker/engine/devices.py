@@ -1,0 +1,35 @@
+"""Where a model runs and how precisely: what may be asked for, and what this machine has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+
+from worker.engine.errors import DeviceUnavailable, ModelUnsupported
+
+DTYPES: Final[Mapping[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS: Final = ("auto", *DTYPES)
+DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
+
+
+def pick_device(wanted: str) -> str:
+    """Turn `auto` into what this machine has. Raises DeviceUnavailable for what it has not."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not DEVICES.fullmatch(wanted):
+        raise DeviceUnavailable(f"There is no device {wanted!r}. Choose auto, cpu or cuda.")
+    if wanted != "cpu" and int(wanted.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise DeviceUnavailable(f"No NVIDIA GPU answers as {wanted} on this machine. Choose cpu or auto.")
+    return wanted
+
+
+def pick_precision(wanted: str, device: str) -> str:
+    """Turn `auto` into fp32 on a CPU and fp16 on a GPU. Raises ModelUnsupported for what is no precision."""
+    if wanted not in PRECISIONS:
+        raise ModelUnsupported(f"There is no precision {wanted!r}. Choose one of {', '.join(PRECISIONS)}.")
+    if wanted == "auto":
+        return "fp32" if device == "cpu" else "fp16"
+    return wanted
