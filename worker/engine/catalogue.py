@@ -33,6 +33,9 @@ class Entry:
     weights: str = "model.safetensors"
     sha256: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    languages: tuple[str, ...] = ("en",)
+    prompt: str = ""
+    pictures: Mapping[str, Any] = field(default_factory=dict)
 
 
 CATALOGUE: Final[Mapping[str, Entry]] = {
