@@ -246,3 +246,29 @@ def test_it_makes_every_caption_as_long_as_a_benchmark_asks(speaker: Captioner, 
 def test_it_says_what_it_is(speaker: Captioner, kind: str) -> None:
     assert (speaker.name, speaker.device, speaker.precision, speaker.is_demo) == (kind, "cpu", "fp32", False)
     assert speaker.revision.startswith("local:")
+
+
+def test_it_computes_in_half_precision(folder: Path, speaker: Captioner, pictures: list[Image.Image]) -> None:
+    params = GenerationParams(num_beams=2, max_length=8)
+    half = load(str(folder), device="cpu", precision="bf16").caption(pictures[:4], params)
+    whole = speaker.caption(pictures[:4], params)
+    assert all(math.isfinite(candidate.score) for [candidate] in half)
+    near = [abs(one.score - other.score) < 0.2 for [one], [other] in zip(half, whole, strict=True)]
+    assert sum(near) >= 2, "half precision finds nothing alike"
+
+
+def test_it_halves_a_batch_that_does_not_fit(folder: Path, speaker: Captioner, pictures: list[Image.Image]) -> None:
+    tight: Any = load(str(folder), device="cpu")
+    whole, sizes = tight._batch, []
+
+    def small(jobs: list[Any], params: GenerationParams) -> list[list[Candidate]]:
+        sizes.append(len(jobs))
+        if len(jobs) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return list(whole(jobs, params))
+
+    tight._batch = small
+    alike = [pictures[0], pictures[0], pictures[0]]
+    params = GenerationParams(num_beams=1, max_length=6)
+    assert texts(tight.caption(alike, params)) == texts(speaker.caption(alike, params))
+    assert sizes == [3, 1, 2, 1, 1]

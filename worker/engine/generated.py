@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig
 
-from worker.engine.batches import BATCH, Batches
+from worker.engine.batches import BATCH, Batches, is_out_of_memory
 from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.devices import DTYPES
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
@@ -113,6 +113,21 @@ def _state(weights: Sequence[Path]) -> dict[str, torch.Tensor]:
             raise ValueError(f"{min(twice)} is there twice")
         state |= part
     return state
+
+
+def try_out(voice: Voice, eye: Eye) -> None:
+    """Look at one grey picture, so that files which do not belong together are found now and not at every job.
+
+    Raises ModelUnsupported.
+    """
+    picture = eye.prepare(Image.new("RGB", (64, 48), "grey"))
+    try:
+        with torch.inference_mode():
+            voice.see([_tensors(picture)])
+    except (RuntimeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise ModelUnsupported(f"The model cannot see what its files say it should see: {error}") from error
 
 
 class Generated:

@@ -88,9 +88,11 @@ def _generated(
     spelling = generated.spelling(folder)
     model = generated.build(plan, weights_in(folder), device=at, precision=chosen)
     voice = VOICES[family.kind](model, plan, spelling, entry.prompt if entry else "")
+    eye = looking.eye(pictures, family, voice.patches())
+    generated.try_out(voice, eye)
     return generated.Generated(
         voice=voice,
-        eye=looking.eye(pictures, family, voice.patches()),
+        eye=eye,
         words=words(folder),
         name=identity.name,
         revision=identity.revision,
