@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,15 @@ def test_it_reads_what_it_prepared_itself(speaker: Captioner, pictures: list[Ima
     ready = [speaker.prepare(picture) for picture in pictures[:3]]
     assert all(isinstance(one, Prepared) for one in ready)
     assert speaker.caption(ready, BEAMS) == speaker.caption(pictures[:3], BEAMS)
+
+
+def test_it_prepares_pictures_in_many_threads(speaker: Captioner, pictures: list[Image.Image]) -> None:
+    alone = [speaker.prepare(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(speaker.prepare, pictures))
+    for one, other in zip(alone, together, strict=True):
+        assert one.arrays.keys() == other.arrays.keys()
+        assert all(np.array_equal(one.arrays[name], other.arrays[name]) for name in one.arrays)
 
 
 def test_it_takes_parameters_for_each_picture(speaker: Captioner, pictures: list[Image.Image]) -> None:

@@ -100,6 +100,11 @@ def a_vision_part_larger_than_its_weights(folder: Path, canary: Path) -> None:
     change(folder, "vision_config", num_hidden_layers=128, depth=128, depths=[64, 64], intermediate_size=32768)
 
 
+def pictures_cut_into_dust(folder: Path, canary: Path) -> None:
+    change(folder, "vision_config", image_size=4096, patch_size=1)
+    edit_json(folder / "preprocessor_config.json", min_pixels=1 << 19, max_pixels=1 << 20)
+
+
 def sizes_that_are_words(folder: Path, canary: Path) -> None:
     change(folder, "vision_config", patch_size="__import__('os').system('true')")
 
@@ -143,6 +148,7 @@ HOSTILE = [
     brightness_without_end,
     a_vision_part_of_a_terabyte,
     a_vision_part_larger_than_its_weights,
+    pictures_cut_into_dust,
     sizes_that_are_words,
     sizes_below_nothing,
     an_activation_of_its_own,
@@ -256,3 +262,14 @@ def test_it_spells_the_prompt_whatever_the_tokenizer_cuts_at(folders: dict[str, 
     picture, params = Image.new("RGB", (20, 30), "red"), GenerationParams(num_beams=1)
     found = load(str(folder), device="cpu").caption([picture], params)
     assert found == load(str(folders["smolvlm"]), device="cpu").caption([picture], params)
+
+
+@pytest.mark.parametrize("kind", ["blip", "blip-2"])
+def test_it_takes_tokens_from_the_text_part_as_transformers_does(
+    folders: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    folder = copy_of(folders[kind], tmp_path / "model")
+    edit_json(folder / "generation_config.json", bos_token_id=1, eos_token_id=2, pad_token_id=3)
+    picture, params = Image.new("RGB", (20, 30), "red"), GenerationParams(num_beams=1, max_length=40)
+    found = load(str(folder), device="cpu").caption([picture], params)
+    assert found == load(str(folders[kind]), device="cpu").caption([picture], params)

@@ -151,6 +151,7 @@ SIZES: Final[Mapping[str, int]] = {
     "in_channels": 3,
 }
 MAY_BE_ZERO: Final = frozenset({"patch_padding", "fullatt_block_indexes", "max_window_layers"})
+MOST_PATCHES: Final = 128  # a side: attention over more would take minutes for one picture
 MANY: Final = 32  # numbers in a list, such as one for each stage of a model
 FRACTIONS: Final = frozenset({"layer_norm_eps", "rms_norm_eps"})
 SWITCHES: Final = frozenset(
@@ -261,7 +262,11 @@ def _part(config: Mapping[str, Any], name: str, family: Family) -> dict[str, Any
             f"The language model inside is a {str(inner)[:40]!r}; of {family.kind} this engine runs those with "
             f"{family.language!r} inside."
         )
-    return plain(part)
+    kept = plain(part)
+    side, patch = kept.get("image_size"), kept.get("patch_size")
+    if type(side) is int and type(patch) is int and side > MOST_PATCHES * patch:
+        raise ModelUnsupported(f"config.json cuts pictures into more than {MOST_PATCHES} patches a side.")
+    return kept
 
 
 def _size(name: str, value: Any) -> bool:

@@ -20,7 +20,8 @@ from worker.engine.errors import ModelUnsupported
 from worker.engine.families import Family
 
 LARGEST_SIDE: Final = 4096
-MOST_PIXELS: Final = 28 * 28 * 1280  # of a picture whose size is free: 1,280 tokens of a Qwen-VL, seconds on a GPU
+MOST_PATCHES: Final = 5120  # of a picture whose size is free: 1,280 tokens of a Qwen-VL, seconds on a GPU
+MOST_PIXELS: Final = MOST_PATCHES * 14 * 14
 STEEPEST: Final = 50  # one side in multiples of the other
 SWITCHES: Final = ("do_resize", "do_rescale", "do_normalize", "do_center_crop", "do_image_splitting")
 FREE_SIZE: Final = "Qwen2VLImageProcessor"
@@ -107,6 +108,9 @@ def eye(published: Mapping[str, Any], family: Family, patches: Mapping[str, int]
     import transformers
 
     kept = plain(published, family)
+    if patches:
+        most = MOST_PATCHES * patches["patch_size"] ** 2
+        kept["size"] = {name: min(pixels, most) for name, pixels in kept["size"].items()}
     return Eye(getattr(transformers, f"{family.eye}Pil")(**kept, **patches))
 
 

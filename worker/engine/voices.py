@@ -97,7 +97,9 @@ class Blip(Voice):
     """A ViT whose states a BERT attends to; the text part is a generating model of its own."""
 
     def prepared(self) -> None:
-        self.ends = _several(self.config.text_config.sep_token_id)
+        text = self.config.text_config  # what generation_config.json says is not meant for the text part
+        self.start, self.pad = int(text.bos_token_id), int(text.pad_token_id)
+        self.ends = _several(text.sep_token_id)
 
     def see(self, arrays: Sequence[Mapping[str, torch.Tensor]]) -> Seen:
         return {"hidden": self.model.vision_model(pixel_values=self.pixels(arrays)).last_hidden_state}  # B,S,W
@@ -166,6 +168,9 @@ class Blip2(Voice):
     def prepared(self) -> None:
         if self.config.image_token_index is None:
             raise ModelUnsupported("config.json names no image_token_index: this is a BLIP-2 in its first form.")
+        text = self.config.text_config  # what generation_config.json says is not meant for the text part
+        self.start, self.pad = int(text.bos_token_id), int(text.pad_token_id)
+        self.ends = _several(text.eos_token_id)
         image = [int(self.config.image_token_index)] * int(self.config.num_query_tokens)
         self.before = [*image, self.start]
 
