@@ -128,6 +128,10 @@ def fewer_weights_than_it_needs(folder: Path, canary: Path) -> None:
 
 
 def no_tokenizer(folder: Path, canary: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def an_empty_tokenizer(folder: Path, canary: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
 
 
@@ -155,6 +159,7 @@ HOSTILE = [
     tokens_that_are_no_numbers,
     fewer_weights_than_it_needs,
     no_tokenizer,
+    an_empty_tokenizer,
 ]
 
 

@@ -29,6 +29,7 @@ class Family:
     transformers: the model, its settings, the settings nested in them, and what prepares pictures. `language` is the
     kind of the language model inside, where transformers would accept others. `template` is the text the model
     continues, with {image} where the picture's tokens go and {prompt} for `prompt`; empty where the model needs none.
+    `half` is the 16 bit form a GPU computes in, where nobody chose another.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Family:
     template: str = ""
     prompt: str = ""
     image_token: str = ""
+    half: str = "fp16"
 
 
 # The templates are written out here, not taken from a model's folder: those are Jinja programs, and running a
@@ -100,6 +102,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             template=SMOL_TEMPLATE,
             prompt=SENTENCE,
             image_token="<image>",  # noqa: S106  # as above
+            half="bf16",  # trained in it; fp16 has a narrower range
         ),
         Family(
             kind="smolvlm",
@@ -111,6 +114,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             template=SMOL_TEMPLATE,
             prompt=SENTENCE,
             image_token="<image>",  # noqa: S106  # as above
+            half="bf16",  # trained in it; fp16 has a narrower range
         ),
         Family(
             kind="qwen2_vl",
@@ -121,6 +125,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             template=QWEN_TEMPLATE,
             prompt=SENTENCE,
             image_token="<|image_pad|>",  # noqa: S106  # as above
+            half="bf16",  # trained in it; fp16 has a narrower range
         ),
         Family(
             kind="qwen2_5_vl",
@@ -131,6 +136,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             template=QWEN_TEMPLATE,
             prompt=SENTENCE,
             image_token="<|image_pad|>",  # noqa: S106  # as above
+            half="bf16",  # trained in it; fp16 has a narrower range
         ),
     )
 }
@@ -219,6 +225,8 @@ def read(folder: Path, family: Family) -> Plan:
     config = read_json(folder / "config.json")
     if config.get("quantization_config"):
         raise ModelUnsupported("This model is stored quantised. Choose one with plain 16 or 32 bit weights.")
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelUnsupported(f"The model folder {folder.name} has no tokenizer.json, which a {family.kind} needs.")
     path = folder / "generation_config.json"
     generation = read_json(path) if path.is_file() else {}
     ends = _ids(generation, "eos_token_id") or _ids(config, "eos_token_id")

@@ -84,7 +84,7 @@ def _generated(
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     at = devices.pick_device(device)
-    chosen = devices.pick_precision(precision, at)
+    chosen = precision_of(family, precision, at)
     spelling = generated.spelling(folder)
     model = generated.build(plan, weights_in(folder), device=at, precision=chosen)
     voice = VOICES[family.kind](model, plan, spelling, entry.prompt if entry else "")
@@ -100,6 +100,14 @@ def _generated(
         defaults={**plan.defaults, **(entry.defaults if entry else {})},
         batch=batch,
     )
+
+
+def precision_of(family: Family, wanted: str, device: str) -> str:
+    """Turn `auto` into fp32 on a CPU and the family's own 16 bits on a GPU. Raises ModelUnsupported."""
+    from worker.engine import devices
+
+    chosen = devices.pick_precision(wanted, device)
+    return family.half if wanted == "auto" and device != "cpu" else chosen
 
 
 def _shut_the_hub() -> None:
