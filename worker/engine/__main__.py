@@ -44,16 +44,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def listed(store: Path) -> list[dict[str, Any]]:
-    """List the catalogue and whatever else is in the store: name, source, revision, licence, title, bytes, ready."""
+    """List the catalogue and whatever else is in the store.
+
+    Each row has name, source, revision, licence, title, bytes, languages and ready.
+    """
     here = {(one.manifest.source, one.manifest.revision): one for one in stored(store)}
     rows = []
     for entry in CATALOGUE.values():
         known = here.pop((entry.source, entry.revision), None)
         ready = (BUNDLED / "config.json").is_file() if entry.name == DEMO else known is not None
-        rows.append(_row(entry.name, entry.title, entry.source, entry.revision, entry.licence, entry.size, ready))
+        row = _row(entry.name, entry.title, entry.source, entry.revision, entry.licence, entry.size, ready)
+        rows.append(row | {"languages": list(entry.languages)})
     for (source, revision), one in here.items():
         size = sum(known["size"] for known in one.manifest.files.values())
-        rows.append(_row(f"{source}@{revision}", source, source, revision, one.manifest.licence, size, True))
+        rows.append(
+            _row(f"{source}@{revision}", source, source, revision, one.manifest.licence, size, True) | {"languages": []}
+        )
     return rows
 
 

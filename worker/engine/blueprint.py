@@ -64,11 +64,14 @@ class Blueprint:
         return int(encoder + said.get("n_layer", 12) * 8 * inner**2 + said.get("vocab_size", 50257) * inner)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read one small JSON object. Raises ModelNotVerified for anything else, and for hints that ask to run code."""
+def read_json(path: Path, *, largest: int = LARGEST_JSON) -> dict[str, Any]:
+    """Read one JSON object of at most `largest` bytes.
+
+    Raises ModelNotVerified for anything else, and for hints that ask to run code.
+    """
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise ModelNotVerified(f"{path.name} is larger than {LARGEST_JSON >> 20} MiB, so it is no settings file.")
+        if path.stat().st_size > largest:
+            raise ModelNotVerified(f"{path.name} is larger than {largest >> 20} MiB, so it is no settings file.")
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise ModelUnsupported(f"The model folder {path.parent.name} has no {path.name}.") from error

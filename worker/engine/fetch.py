@@ -17,13 +17,24 @@ from typing import Any, Final
 
 from filelock import FileLock
 
-from worker.engine import blueprint, hub
+from worker.engine import blueprint, families, hub, looking
 from worker.engine.catalogue import DEMO, REVISION, entry_of
 from worker.engine.convert import to_safetensors
 from worker.engine.errors import DownloadFailed, EngineError, ModelNotFound, ModelNotVerified, ModelUnsupported
 from worker.engine.hub import Published
 from worker.engine.pictures import preprocessing
-from worker.engine.store import KEPT, MANIFEST, WEIGHTS, folder_of, pinned, sha256, verified, write_manifest
+from worker.engine.store import (
+    KEPT,
+    MANIFEST,
+    WEIGHTS,
+    folder_of,
+    is_weights,
+    pinned,
+    sha256,
+    shards,
+    verified,
+    write_manifest,
+)
 from worker.engine.wording import words
 
 PICKLED: Final = "pytorch_model.bin"
@@ -101,25 +112,17 @@ def _take_in(source: str, revision: str, store: Path, wants: list[Published], ob
     final = folder_of(store, source, revision)
     work = store / ".partial" / f"{final.parent.name}--{revision}"
     work.mkdir(parents=True, exist_ok=True)
-    weights = wants[-1]
-    _check_space(work, wants, work / weights.name)
-    for file in wants[:-1]:
+    weights = [file for file in wants if file.name not in KEPT]
+    _check_space(work, wants)
+    for file in wants:
+        if file.name in KEPT:
+            obtain(file, work / file.name)
+    _check_settings(work)
+    for file in weights:
         obtain(file, work / file.name)
-    blueprint.read(work)
-    preprocessing(blueprint.read_json(work / "preprocessor_config.json"))
-    words(work)
-    obtain(weights, work / weights.name)
-    published: dict[str, dict[str, Any]] = {}
-    if known := (entry.sha256.get(weights.name) if entry and entry.revision == revision else None):
-        _check_known(work / weights.name, known)
-    if weights.name == PICKLED:
-        published[PICKLED] = {"sha256": sha256(work / PICKLED), "size": weights.size}
-        try:
-            to_safetensors(work / PICKLED, work / WEIGHTS)
-        except ModelNotVerified:
-            (work / PICKLED).unlink(missing_ok=True)
-            raise
-        (work / PICKLED).unlink()
+        if known := (entry.sha256.get(file.name) if entry and entry.revision == revision else None):
+            _check_known(work / file.name, known)
+    published = _converted(work, weights[0]) if weights[0].name == PICKLED else {}
     licence = entry.licence if entry else "unknown"
     write_manifest(work, source=source, revision=revision, licence=licence, published=published)
     verified(work)
@@ -129,19 +132,53 @@ def _take_in(source: str, revision: str, store: Path, wants: list[Published], ob
     return final
 
 
+def _check_settings(work: Path) -> None:
+    """Refuse what no captioner here could run. Raises ModelUnsupported or ModelNotVerified."""
+    if (family := families.family_of(work)) is None:
+        blueprint.read(work)
+        preprocessing(blueprint.read_json(work / "preprocessor_config.json"))
+    else:
+        families.read(work, family)
+        looking.plain(looking.settings(work), family)
+    words(work)
+
+
+def _converted(work: Path, weights: Published) -> dict[str, dict[str, Any]]:
+    """Turn pickled weights into safetensors; give what the manifest says of the file they came in."""
+    known = {"sha256": sha256(work / PICKLED), "size": weights.size}
+    try:
+        to_safetensors(work / PICKLED, work / WEIGHTS)
+    except ModelNotVerified:
+        (work / PICKLED).unlink(missing_ok=True)
+        raise
+    (work / PICKLED).unlink()
+    return {PICKLED: known}
+
+
 def _needed(listing: Mapping[str, Published]) -> list[Published]:
     """Pick the files a model is loaded from, weights last. Raises ModelUnsupported when some are not there."""
-    weights = listing.get(WEIGHTS) or listing.get(PICKLED)
+    weights = _weights(listing)
     settings = [listing[name] for name in KEPT if name in listing]
     names = {file.name for file in settings}
-    lacking = sorted({"config.json", "preprocessor_config.json"} - names)
-    if weights is None:
+    lacking = sorted({"config.json"} - names)
+    if not names & {"preprocessor_config.json", "processor_config.json"}:
+        lacking.append("preprocessor_config.json")
+    if not weights:
         lacking.append(WEIGHTS)
     if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
         lacking.append("tokenizer.json")
-    if lacking or weights is None:
+    if lacking:
         raise ModelUnsupported(f"This repository holds no model the engine can run: it has no {', '.join(lacking)}.")
-    return [*settings, weights]
+    return [*settings, *weights]
+
+
+def _weights(listing: Mapping[str, Published]) -> list[Published]:
+    """Pick one whole set of weights: safetensors in one file, else in parts, else pickled; empty when there is none."""
+    if WEIGHTS in listing:
+        return [listing[WEIGHTS]]
+    if any(map(is_weights, listing)):
+        return [listing[name] for name in shards(listing)]
+    return [listing[PICKLED]] if PICKLED in listing else []
 
 
 def _cached_files(snapshot: Path, blobs: Path) -> Iterator[Published]:
@@ -153,8 +190,8 @@ def _cached_files(snapshot: Path, blobs: Path) -> Iterator[Published]:
         yield Published(path.name, blob.stat().st_size, blob.name if large else None, None if large else blob.name)
 
 
-def _check_space(work: Path, wants: list[Published], started: Path) -> None:
-    have = started.stat().st_size if started.is_file() else 0
+def _check_space(work: Path, wants: list[Published]) -> None:
+    have = sum((work / file.name).stat().st_size for file in wants if (work / file.name).is_file())
     twice = wants[-1].size if wants[-1].name == PICKLED else 0  # while converting, both forms are on the disk
     need = sum(file.size for file in wants) - have + twice + SPARE
     free = shutil.disk_usage(work).free

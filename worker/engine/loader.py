@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.engine import blueprint as blueprints
+from worker.engine import families, looking
 from worker.engine.catalogue import entry_of
 from worker.engine.contract import Captioner
+from worker.engine.errors import ModelUnsupported
+from worker.engine.families import Family
 from worker.engine.pictures import preprocessing
-from worker.engine.store import Identity, resolve, verified
+from worker.engine.store import WEIGHTS, Identity, resolve, verified, weights_in
 from worker.engine.wording import words
 
 
@@ -34,6 +37,10 @@ def load(
 
 
 def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None) -> Captioner:
+    if (family := families.family_of(folder)) is not None:
+        return _generated(folder, identity, family, device=device, precision=precision, batch=batch)
+    if not (folder / WEIGHTS).is_file():
+        raise ModelUnsupported(f"The weights are split into several files. Save them as one {WEIGHTS}.")
     plan = blueprints.read(folder)
     prepare = preprocessing(blueprints.read_json(folder / "preprocessor_config.json"))
     _shut_the_hub()
@@ -55,6 +62,48 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
         defaults={**plan.defaults, **(entry.defaults if entry else {})},
         batch=batch,
     )
+
+
+def _generated(
+    folder: Path, identity: Identity, family: Family, *, device: str, precision: str, batch: int | None
+) -> Captioner:
+    plan, entry = families.read(folder, family), entry_of(identity.name)
+    pictures = {**looking.settings(folder), **(entry.pictures if entry else {})}
+    looking.plain(pictures, family)
+    _shut_the_hub()
+
+    from transformers.utils import logging
+
+    from worker.engine import devices, generated
+    from worker.engine.voices import VOICES
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    at = devices.pick_device(device)
+    chosen = precision_of(family, precision, at)
+    spelling = generated.spelling(folder)
+    model = generated.build(plan, weights_in(folder), device=at, precision=chosen)
+    voice = VOICES[family.kind](model, plan, spelling, entry.prompt if entry else "")
+    eye = looking.eye(pictures, family, voice.patches())
+    generated.try_out(voice, eye)
+    return generated.Generated(
+        voice=voice,
+        eye=eye,
+        words=words(folder),
+        name=identity.name,
+        revision=identity.revision,
+        precision=chosen,
+        defaults={**plan.defaults, **(entry.defaults if entry else {})},
+        batch=batch,
+    )
+
+
+def precision_of(family: Family, wanted: str, device: str) -> str:
+    """Turn `auto` into fp32 on a CPU and the family's own 16 bits on a GPU. Raises ModelUnsupported."""
+    from worker.engine import devices
+
+    chosen = devices.pick_precision(wanted, device)
+    return family.half if wanted == "auto" and device != "cpu" else chosen
 
 
 def _shut_the_hub() -> None:

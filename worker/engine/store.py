@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,8 @@ from worker.engine.errors import ModelNotFound, ModelNotVerified, ModelUnsupport
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "model.safetensors"
-SETTINGS: Final = ("config.json", "generation_config.json", "preprocessor_config.json")
+SHARD: Final = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")  # a part of weights that are split into several
+SETTINGS: Final = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 TOKENIZER: Final = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
 KEPT: Final = (*SETTINGS, *TOKENIZER)
 REFUSED: Final = frozenset(
@@ -34,6 +36,8 @@ REFUSED: Final = frozenset(
     }
 )
 REFUSED_NAMES: Final = frozenset({"adapter_config.json"})
+MOST_SHARDS: Final = 64
+LARGEST_INDEX: Final = 16 << 20  # bytes; that of 3,000 weights has 300,000
 LONGEST_HEADER: Final = 100_000_000  # bytes; the format's own limit
 LARGEST_TOKENIZER: Final = 64 << 20  # bytes; GPT-2's has 1.4 million
 
@@ -145,8 +149,8 @@ def verified(folder: Path) -> Identity:
 def verify(folder: Path) -> Manifest:
     """Hash every file of a model folder again and compare with its manifest. Raises ModelNotVerified."""
     manifest = read_manifest(folder)
-    present = {path.name for path in folder.iterdir() if path.name in (*KEPT, WEIGHTS)}
-    if WEIGHTS not in manifest.files or present != manifest.files.keys():
+    present = {path.name for path in folder.iterdir() if is_kept(path.name)}
+    if present != manifest.files.keys() or not any(is_weights(name) for name in present):
         raise _damaged(folder, "its files are not those in its manifest")
     for name, known in manifest.files.items():
         path = folder / name
@@ -166,7 +170,7 @@ def read_manifest(folder: Path) -> Manifest:
     entries = (manifest.files, manifest.published)
     if not all(isinstance(text, str) for text in texts) or not all(map(_is_file_table, entries)):
         raise _damaged(folder, "its manifest is malformed")
-    if manifest.files.keys() - {*KEPT, WEIGHTS}:
+    if not all(map(is_kept, manifest.files)):
         raise _damaged(folder, "its manifest names files that no model has")
     return manifest
 
@@ -180,7 +184,7 @@ def write_manifest(
     published: dict[str, dict[str, Any]] | None = None,
 ) -> Manifest:
     """Hash a folder's files and write its manifest. Without `revision` the hash of the weights names it."""
-    names = [name for name in (*KEPT, WEIGHTS) if (folder / name).is_file()]
+    names = sorted(path.name for path in folder.iterdir() if is_kept(path.name))
     files: dict[str, dict[str, Any]] = {
         name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names
     }
@@ -198,7 +202,44 @@ def write_manifest(
 
 def local_revision(folder: Path) -> str:
     """Name a folder's weights by their hash, where no hub names them by a commit."""
-    return f"local:{sha256(folder / WEIGHTS)[:12]}"
+    parts = [sha256(path) for path in weights_in(folder)]
+    whole = parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
+    return f"local:{whole[:12]}"
+
+
+def is_kept(name: str) -> bool:
+    """Tell whether a model is loaded from a file of this name."""
+    return name in KEPT or is_weights(name)
+
+
+def is_weights(name: str) -> bool:
+    """Tell whether a file of this name holds weights, or a part of them."""
+    return name == WEIGHTS or SHARD.fullmatch(name) is not None
+
+
+def weights_in(folder: Path) -> list[Path]:
+    """Give the files that hold a folder's weights, in order: one, or all the parts of one set.
+
+    Raises ModelUnsupported when there is none, or parts are missing.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    return [folder / name for name in shards(path.name for path in folder.iterdir())]
+
+
+def shards(names: Iterable[str]) -> list[str]:
+    """Pick the parts of split weights from names of files. Raises ModelUnsupported when there is no whole set."""
+    found = {name: match for name in names if (match := SHARD.fullmatch(name))}
+    parts = sorted(found)
+    total = int(found[parts[0]][2]) if parts else 0
+    if not 0 < total <= MOST_SHARDS or parts != [shard_name(number, total) for number in range(1, total + 1)]:
+        raise ModelUnsupported(f"There is no {WEIGHTS}, and not every part of weights that were split into several.")
+    return parts
+
+
+def shard_name(number: int, total: int) -> str:
+    """Give the name of a part of split weights; `number` counts from 1."""
+    return f"model-{number:05d}-of-{total:05d}.safetensors"
 
 
 def sha256(path: Path) -> str:
@@ -242,14 +283,24 @@ def _refuse_unsafe(folder: Path) -> None:
     for name in (*SETTINGS, "tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).is_file():
             read_json(folder / name)  # refuses hints that ask to run code, also in files that are not used further
-    if any(folder.glob("*.safetensors.index.json")):
-        raise ModelUnsupported(f"The weights are split into several files. Save them as one {WEIGHTS}.")
-    if not (folder / WEIGHTS).is_file():
-        raise ModelUnsupported(f"The model folder {folder} has no {WEIGHTS}.")
+    try:
+        weights = weights_in(folder)
+    except ModelUnsupported as error:
+        raise ModelUnsupported(f"The model folder {folder} holds no weights to load. {error}") from error
+    for index in folder.glob("*.safetensors.index.json"):
+        _check_index(index, {path.name for path in weights})
     for part in TOKENIZER:
         if (folder / part).is_file() and (folder / part).stat().st_size > LARGEST_TOKENIZER:
             raise ModelNotVerified(f"{part} is larger than {LARGEST_TOKENIZER >> 20} MiB, so it is no tokenizer.")
-    _check_header(folder / WEIGHTS)
+    for path in weights:
+        _check_header(path)
+
+
+def _check_index(index: Path, weights: set[str]) -> None:
+    """Check that the table of split weights names no file but the parts that are there. Nothing is loaded by it."""
+    table = read_json(index, largest=LARGEST_INDEX).get("weight_map")
+    if not isinstance(table, dict) or not all(isinstance(name, str) and name in weights for name in table.values()):
+        raise ModelNotVerified(f"{index.name} names other files than the parts of the weights that are there.")
 
 
 def _every_file(folder: Path) -> Iterator[Path]:
