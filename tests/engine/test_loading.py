@@ -79,8 +79,8 @@ def test_it_computes_in_fp32_on_a_cpu_whatever_the_weights_are_stored_in(
     assert len(loaded.caption(pictures, GenerationParams())) == len(pictures)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_it_captions_in_half_precision_when_asked(
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_it_captions_in_less_precision_when_asked(
     checkpoint: Path, pictures: list[Image.Image], precision: str
 ) -> None:
     loaded = load(str(checkpoint), device="cpu", precision=precision)
@@ -89,7 +89,12 @@ def test_it_captions_in_half_precision_when_asked(
         assert -20 < candidate.score <= 0
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp64", ""])
+def test_it_says_what_a_cpu_computes_instead_of_fp16(checkpoint: Path) -> None:
+    with pytest.raises(ModelUnsupported, match="On a CPU, choose fp32, bf16 or int8"):
+        load(str(checkpoint), device="cpu", precision="fp16")
+
+
+@pytest.mark.parametrize("precision", ["int4", "fp64", ""])
 def test_it_names_the_precisions_there_are(checkpoint: Path, precision: str) -> None:
     with pytest.raises(ModelUnsupported, match="Choose one of auto, fp32, bf16, fp16"):
         load(str(checkpoint), device="cpu", precision=precision)

@@ -10,7 +10,12 @@ import torch
 
 from worker.engine.errors import DeviceUnavailable, ModelUnsupported
 
-DTYPES: Final[Mapping[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: Final[Mapping[str, torch.dtype]] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,  # of everything but the linear maps
+}
 PRECISIONS: Final = ("auto", *DTYPES)
 DEVICES: Final = re.compile(r"cpu|cuda(:\d+)?")
 
@@ -27,9 +32,13 @@ def pick_device(wanted: str) -> str:
 
 
 def pick_precision(wanted: str, device: str) -> str:
-    """Turn `auto` into fp32 on a CPU and fp16 on a GPU. Raises ModelUnsupported for what is no precision."""
+    """Turn `auto` into fp32 on a CPU and fp16 on a GPU. Raises ModelUnsupported for what a device does not compute."""
     if wanted not in PRECISIONS:
         raise ModelUnsupported(f"There is no precision {wanted!r}. Choose one of {', '.join(PRECISIONS)}.")
     if wanted == "auto":
         return "fp32" if device == "cpu" else "fp16"
+    if wanted == "fp16" and device == "cpu":
+        raise ModelUnsupported("fp16 is for GPUs. On a CPU, choose fp32, bf16 or int8.")
+    if wanted == "int8" and device != "cpu":
+        raise ModelUnsupported("int8 is for CPUs. On a GPU, choose fp16 or bf16.")
     return wanted

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
 
 from worker.engine import blueprint as blueprints
 from worker.engine import families, looking
-from worker.engine.catalogue import entry_of
+from worker.engine.blueprint import Blueprint
+from worker.engine.catalogue import BUNDLED, entry_of
 from worker.engine.contract import Captioner
 from worker.engine.errors import ModelUnsupported
 from worker.engine.families import Family
-from worker.engine.pictures import preprocessing
+from worker.engine.pictures import Preprocessing, preprocessing
 from worker.engine.store import WEIGHTS, Identity, resolve, verified, weights_in
 from worker.engine.wording import words
+
+if TYPE_CHECKING:
+    from worker.engine.vit_gpt2 import Model
+
+log = logging.getLogger(__name__)
+
+LARGE: Final = 30_000_000  # weights; smaller models gain nothing from int8
+INT8: Final = "int8"  # the folder in the store that keeps models in int8
+EXAMPLES: Final = BUNDLED.parent / "examples"
 
 
 def load(
@@ -26,17 +42,19 @@ def load(
 ) -> Captioner:
     """Load the model called `name`: `demo`, a catalogue name, a hub id that is in the store, or a local folder.
 
-    `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16 or fp16; `store` the folder of fetched models;
-    `batch` how many pictures run at once. Never reaches for the network.
+    `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16, fp16 (GPU) or int8 (CPU, own decoding only);
+    `store` the folder of fetched models; `batch` how many pictures run at once. Never reaches for the network.
 
     Raises ModelNotFound, ModelNotVerified, ModelUnsupported or DeviceUnavailable, each saying what to do.
     """
     folder = resolve(name, store=store, revision=revision)
     identity = verified(folder)
-    return _loaded(folder, identity, device=device, precision=precision, batch=batch)
+    return _loaded(folder, identity, device=device, precision=precision, batch=batch, store=store)
 
 
-def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None) -> Captioner:
+def _loaded(
+    folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None, store: Path | None
+) -> Captioner:
     if (family := families.family_of(folder)) is not None:
         return _generated(folder, identity, family, device=device, precision=precision, batch=batch)
     if not (folder / WEIGHTS).is_file():
@@ -46,13 +64,11 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
     _shut_the_hub()
 
     from worker.engine import vit_gpt2
-    from worker.engine.devices import pick_device, pick_precision
 
-    at = pick_device(device)
-    chosen = pick_precision(precision, at)
     entry = entry_of(identity.name)
+    saved = store / INT8 / saved_name(identity) if store and not identity.is_demo else None
     return vit_gpt2.ViTGPT2(
-        model=vit_gpt2.build(plan, folder / "model.safetensors", device=at, precision=chosen),
+        model=_model(plan, folder / WEIGHTS, prepare, device=device, precision=precision, saved=saved),
         blueprint=plan,
         preprocessing=prepare,
         words=words(folder),
@@ -62,6 +78,48 @@ def _loaded(folder: Path, identity: Identity, *, device: str, precision: str, ba
         defaults={**plan.defaults, **(entry.defaults if entry else {})},
         batch=batch,
     )
+
+
+def _model(
+    plan: Blueprint, weights: Path, prepare: Preprocessing, *, device: str, precision: str, saved: Path | None
+) -> Model:
+    """Build the model; `auto` on a CPU is int8 for large models that say the same in it, else fp32."""
+    import torch
+
+    from worker.engine import int8, vit_gpt2
+    from worker.engine.devices import pick_device, pick_precision
+
+    at = pick_device(device)
+    is_worth_it = at == "cpu" and precision == "auto" and plan.at_least() >= LARGE
+    chosen = "int8" if is_worth_it else pick_precision(precision, at)
+    if chosen == "int8":
+        vit_gpt2.refuse_too_small(plan, weights)
+        try:
+            return int8.build_int8(plan, weights, torch.from_numpy(prepare.batch(trial_pictures())), saved=saved)
+        except int8.Disagrees as error:
+            if not is_worth_it:
+                raise
+            log.warning("%s fp32 is used.", error)
+            chosen = "fp32"
+    return vit_gpt2.build(plan, weights, device=at, precision=chosen)
+
+
+def saved_name(identity: Identity) -> str:
+    """Name the file that keeps a model in int8."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", f"{identity.name}-{identity.revision}") + ".safetensors"
+
+
+def trial_pictures() -> list[Image.Image]:
+    """Give pictures to check a model with: the bundled examples, and some of soft colours and of noise."""
+    found = []
+    for path in sorted(EXAMPLES.glob("*.*")):
+        with Image.open(path) as picture:
+            found.append(picture.convert("RGB"))
+    chance = np.random.default_rng(8)
+    for side in (2, 3, 5, 8, 64):
+        noise = Image.fromarray(chance.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        found.append(noise.resize((256, 256), Image.Resampling.BICUBIC))
+    return found
 
 
 def _generated(
@@ -102,6 +160,8 @@ def precision_of(family: Family, wanted: str, device: str) -> str:
     """Turn `auto` into fp32 on a CPU and the family's own 16 bits on a GPU. Raises ModelUnsupported."""
     from worker.engine import devices
 
+    if wanted == "int8":
+        raise ModelUnsupported(f"A {family.kind} model does not run in int8. Choose auto, fp32 or bf16.")
     chosen = devices.pick_precision(wanted, device)
     return family.half if wanted == "auto" and device != "cpu" else chosen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ class Preprocessing:
     size: tuple[int, int] | None
     resample: Image.Resampling
     table: npt.NDArray[np.float32]  # 3,256: what each byte of each channel becomes
+
+    def batch(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        """Turn B pictures into one array B,3,H,W."""
+        return np.stack([self.picture(image) for image in images])
 
     def picture(self, image: Image.Image) -> npt.NDArray[np.float32]:
         """Turn a picture in mode RGB into an array 3,H,W. Raises ValueError for another mode."""

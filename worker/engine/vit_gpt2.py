@@ -53,10 +53,15 @@ class Model:
 
 def build(blueprint: Blueprint, file: Path, *, device: str, precision: str) -> Model:
     """Build the model from one safetensors file. Raises ModelNotVerified for a file that does not hold its weights."""
-    if blueprint.at_least() > file.stat().st_size:  # less than a byte for each: it would be built, then found empty
-        raise ModelNotVerified(f"config.json describes a larger model than {file.name} can hold.")
+    refuse_too_small(blueprint, file)
     with torch.inference_mode():
         return Model(blueprint, Weights(file, device=device, precision=precision))
+
+
+def refuse_too_small(blueprint: Blueprint, file: Path) -> None:
+    """Raise ModelNotVerified for a file with less than a byte for each weight: it would be built, then found empty."""
+    if blueprint.at_least() > file.stat().st_size:
+        raise ModelNotVerified(f"config.json describes a larger model than {file.name} can hold.")
 
 
 class ViTGPT2:
