@@ -50,7 +50,7 @@ class Scripted:
     """A Captioner without a model."""
 
     name, revision, device, precision = "demo", "scripted", "cpu", "fp32"
-    is_demo = True
+    is_demo, batch = True, 8
     defaults: Mapping[str, Any] = {"max_length": 16, "num_beams": 1}
 
     def __init__(self, orders: Path) -> None:

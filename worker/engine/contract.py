@@ -69,7 +69,8 @@ class Captioner(Protocol):
     """A loaded model.
 
     `name` and `revision` say where a caption came from; `device` and `precision` how it is computed; `is_demo` that
-    only the bundled demo model answers; `defaults` are the generation parameters its publisher recommends.
+    only the bundled demo model answers; `defaults` are the generation parameters its publisher recommends; `batch` is
+    how many pictures run at once.
     """
 
     @property
@@ -84,6 +85,10 @@ class Captioner(Protocol):
     def is_demo(self) -> bool: ...
     @property
     def defaults(self) -> Mapping[str, Any]: ...
+    @property
+    def batch(self) -> int: ...
+    @batch.setter
+    def batch(self, pictures: int) -> None: ...
 
     def prepare(self, image: Image.Image) -> Prepared:
         """Shrink and normalise one RGB picture of any size. May run in any thread, while the model runs in another.

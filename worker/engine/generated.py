@@ -152,11 +152,19 @@ class Generated:
         self.name, self.revision, self.precision, self.is_demo = name, revision, precision, False
         self.defaults: Mapping[str, Any] = dict(defaults)
         self.device = str(voice.model.device)
-        self.batch = batch or BATCH[voice.model.device.type]
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
         self._voice, self._eye, self._words = voice, eye, words
-        self._batches = Batches(self.batch, self.device)
+        self._batches = Batches(batch or BATCH[voice.model.device.type], self.device)
         self._lock = threading.Lock()
+
+    @property
+    def batch(self) -> int:
+        """See Captioner.batch."""
+        return self._batches.most
+
+    @batch.setter
+    def batch(self, pictures: int) -> None:
+        self._batches.most = pictures
 
     def prepare(self, image: Image.Image) -> Prepared:
         """See Captioner.prepare."""

@@ -83,12 +83,20 @@ class ViTGPT2:
         self.name, self.revision, self.is_demo = name, revision, is_demo
         self.device, self.precision = str(model.device), model.precision
         self.defaults: Mapping[str, Any] = dict(defaults)
-        self.batch = batch or BATCH[model.device.type]
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
         self.start_token, self.pad_token = blueprint.start, blueprint.pad
         self._model, self._preprocessing, self._words = model, preprocessing, words
         self._lock = threading.Lock()
-        self._batches = Batches(self.batch, self.device)
+        self._batches = Batches(batch or BATCH[model.device.type], self.device)
+
+    @property
+    def batch(self) -> int:
+        """See Captioner.batch."""
+        return self._batches.most
+
+    @batch.setter
+    def batch(self, pictures: int) -> None:
+        self._batches.most = pictures
 
     def prepare(self, image: Image.Image) -> Prepared:
         """See Captioner.prepare."""
