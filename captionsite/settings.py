@@ -204,6 +204,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- Captioning ----------------------------------------------------------------------------------------------------
 
 CAPTION_MODEL = _text("CAPTION_MODEL", "auto")
+CAPTION_SERVES_DEFAULT = _flag("CAPTION_SERVES_DEFAULT", True)
 CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16"))
 CAPTION_DEVICE = _text("CAPTION_DEVICE", "auto")
 CAPTION_BATCH = _whole("CAPTION_BATCH", 8, at_least=1, at_most=256)
