@@ -226,9 +226,8 @@ class Drain:
         if claimed:
             self._tally.claims += 1
         if len(claimed) == self._batch:
-            doorbell.ring(
-                claimed[0].model
-            )  # one ring wakes one worker; where there was a full batch another may find work too
+            # One ring wakes one worker; where there was a full batch another may find work too.
+            doorbell.ring(claimed[0].model)
         opened = list(self._readers.map(self._open, claimed))
         return Fetched(
             claimed=len(claimed),
