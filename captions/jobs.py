@@ -40,7 +40,7 @@ from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime, database_now
 from captions.params import GenerationParams, Value, batch_key, digest
-from captions.queueing import LaneCycle, choose, next_turn, waiting
+from captions.queueing import LaneCycle, awaited, choose, next_turn, waiting
 
 log = structlog.get_logger(__name__)
 
@@ -185,8 +185,8 @@ def claim(
     """
     if limit < 1 or not worker or lease_seconds <= 0:
         raise ValueError(f"claim: limit {limit}, worker {worker!r}, lease of {lease_seconds} s")
-    asked = _asked(models, takes_any)
-    if not waiting(asked).exists():
+    asked = awaited(_asked(models, takes_any))
+    if not asked:
         return []  # SQLite has one writer: an idle worker must not take its place only to find nothing
     with transaction.atomic():
         chosen = choose(limit=limit, worker=worker, models=asked, lanes=_cycle.lanes())
@@ -525,5 +525,5 @@ def _alone_in_sweeping() -> bool:
 def _ring_for_waiting() -> bool:
     """Ring once for each model that jobs wait for and a worker serves; gives whether any bell was rung."""
     served = {name for one in selectors.serving().served for name in one.names}
-    rings = [doorbell.ring(model) for model in ("", *sorted(served)) if waiting([model]).exists()]
+    rings = [doorbell.ring(model) for model in awaited(["", *sorted(served)])]
     return any(rings)

@@ -67,6 +67,14 @@ def waiting(models: Collection[str]) -> QuerySet[CaptionJob]:
     )
 
 
+def awaited(models: Collection[str]) -> list[str]:
+    """Give those of `models` for which such jobs wait.
+
+    It asks model by model and names the order of the index to use: any other way, SQLite reads past all other jobs.
+    """
+    return [model for model in models if waiting([model]).order_by("lane", "turn", "id").values_list("pk")[:1]]
+
+
 def choose(
     *, limit: int, worker: str, models: Collection[str], lanes: tuple[CaptionJob.Lane, CaptionJob.Lane]
 ) -> list[CaptionJob]:
@@ -91,10 +99,9 @@ def choose(
 def _head(models: Collection[str], lanes: tuple[CaptionJob.Lane, ...]) -> CaptionJob | None:
     """Look model by model, each in the order of its index: ten thousand jobs for others must not be read past."""
     for lane in lanes:
-        if waiting(models).filter(lane=lane).exists():
-            heads = [head for model in models for head in _first(waiting([model]).filter(lane=lane))]
-            if heads:
-                return min(heads, key=lambda job: (job.turn, job.pk))
+        heads = [head for model in models for head in _first(waiting([model]).filter(lane=lane))]
+        if heads:
+            return min(heads, key=lambda job: (job.turn, job.pk))
     return None
 
 
