@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from captions import review
 from captions.models import CaptionJob, Image, Worker
 from tests.web import builders
 from tests.web.conftest import HTMX
@@ -107,3 +108,15 @@ def test_it_says_on_page_and_card_that_a_job_waits_for_its_model(olga: Client, o
     for page in (page_of(olga, image), olga.get("/").content.decode()):
         assert "No worker serves the model “vit-gpt2” now. The picture is safe, keeps its place" in page
         assert "Waits for a worker" in page
+
+
+def test_it_says_so_beside_approved_words_too(olga: Client, owner: User, picture: Image, second: Worker) -> None:
+    review.approve(image=picture, reviewer=owner)
+    olga.post(f"/images/{picture.pk}/again/", {**PANEL, "model": VIT})
+    assert "More drafts are on their way." in page_of(olga, picture)
+    second.delete()
+    for page in (page_of(olga, picture), olga.get("/").content.decode()):
+        assert f"More drafts are asked for. No worker serves the model “{VIT}” now." in page
+    olga.post(f"/images/{picture.pk}/again/?instead=1")
+    assert newest_job(picture).model == ""
+    assert "More drafts are on their way." in page_of(olga, picture)
