@@ -5,12 +5,18 @@ workers look by themselves every POLL_SECONDS, and sweeps ring again for jobs th
 are left waiting: each of them makes a worker look after the commit that would have rung once more. Rings that nobody
 takes vanish after `RING_SECONDS` by the broker's own clock. (Celery's `expires` compares the clocks of two machines;
 where these disagree by a minute, workers throw every ring away without a word.)
+
+Each model has a queue of its own: a ring for a job that asks for one must not wake, and be used up by, a worker of
+another. Jobs that ask for none ring on `captions`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import threading
+from functools import partial
 from typing import Final
 
 import redis
@@ -33,44 +39,60 @@ _connections: dict[str, Connection] = {}
 _lock = threading.Lock()
 
 
-def ring() -> bool:
-    """Ring for the caption workers. False when it could not be; never raises and takes about a second at the worst."""
-    return broker.visit(_ring) is True
+def queue_of(model: str) -> str:
+    """Give the queue on which workers that answer for `model` are rung; jobs that ask for none ("") ring on `captions`.
+
+    The name holds small letters, digits and hyphens alone. Two models never share one: where letters had to go, a hash
+    of the whole name follows.
+    """
+    if not model:
+        return QUEUE
+    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:40]
+    ending = "" if slug == model else f"--{hashlib.sha256(model.encode()).hexdigest()[:12]}"
+    return f"{QUEUE}.{slug}{ending}"
 
 
-def ring_on_commit() -> None:
+def ring(model: str = "") -> bool:
+    """Ring for the workers that serve `model`, "" for those that take jobs without one.
+
+    False when it could not be; never raises and takes about a second at the worst.
+    """
+    return broker.visit(partial(_ring, queue=queue_of(model))) is True
+
+
+def ring_on_commit(model: str = "") -> None:
     """Ring once the running transaction is committed, or at once outside of one."""
 
     def ring_now() -> None:  # a functools.partial has no __qualname__, which Django's log of robust callbacks wants
-        ring()
+        ring(model)
 
     transaction.on_commit(ring_now, robust=True)
 
 
-def _ring(client: redis.Redis) -> bool:
-    if int(client.llen(QUEUE)) >= RINGS_WAITING:
+def _ring(client: redis.Redis, *, queue: str) -> bool:
+    if int(client.llen(queue)) >= RINGS_WAITING:
         broker.counts["coalesced"] += 1
         return True
     # One channel is not for several threads. Whoever waits here waits for at most one visit that goes wrong.
     if not _lock.acquire(timeout=broker.BUDGET_SECONDS):
         raise redis.TimeoutError("another thread is still ringing")
     try:
-        _send()
+        _send(queue)
     finally:
         _lock.release()
-    client.expire(QUEUE, RING_SECONDS)
+    client.expire(queue, RING_SECONDS)
     broker.counts["rung"] += 1
     return True
 
 
-def _send() -> None:
+def _send(queue: str) -> None:
     """Send by a connection of our own: the workers' transport waits far longer than a web request may."""
     url = settings.CELERY_BROKER_URL
     if url not in _connections:
         budget = {"socket_timeout": broker.BUDGET_SECONDS, "socket_connect_timeout": broker.BUDGET_SECONDS}
         _connections[url] = Connection(url, connect_timeout=broker.BUDGET_SECONDS, transport_options=budget)
     try:
-        app.send_task(DRAIN, queue=QUEUE, connection=_connections[url], retry=False, ignore_result=True)
+        app.send_task(DRAIN, queue=queue, connection=_connections[url], retry=False, ignore_result=True)
     except broker.UNHEARD:
         _connections.pop(url).release()
         raise

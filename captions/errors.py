@@ -63,6 +63,13 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure(
+        "model_not_served",
+        "No worker serves this model now. Choose one that is served, or leave the model out.",
+        409,
+        Fault.CALLER,
+        True,
+    ),
     Failure("job_not_open", "This job has ended, so it cannot be cancelled.", 409),
     Failure("job_not_failed", "Only a failed or cancelled job can be tried again.", 409),
     Failure(

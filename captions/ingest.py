@@ -27,7 +27,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
 from django.http import UnreadablePostError
 
-from captions import jobs, ledger, media
+from captions import jobs, ledger, media, selectors
 from captions.decoder import Decoded, DecodeRefused, DecoderUnavailable, Limits, decode
 from captions.errors import DeskError
 from captions.models import Account, CaptionJob, Image
@@ -87,7 +87,7 @@ class _Wish:
 
     chosen: Mapping[str, Value] | None
     model: str
-    lane: int
+    lane: int | None
 
     @property
     def is_particular(self) -> bool:
@@ -102,15 +102,16 @@ def receive(
     filename: str,
     chosen: Mapping[str, Value] | None = None,
     model: str = "",
-    lane: int = CaptionJob.Lane.INTERACTIVE,
+    lane: int | None = None,
 ) -> Received:
     """Take in a picture, and ask for its captions when `chosen` (`params.parse`; may be empty) is given.
 
     The same bytes of the same owner give the image that is there, out of the trash if it lay there; captions are then
-    asked for only when parameters or a model were chosen or it has neither words nor an open job.
+    asked for only when parameters or a model were chosen or it has neither words nor an open job. `lane` None leaves
+    the choice to how much the owner has waiting already (`jobs.request`).
 
     No transaction may be open: decoding takes seconds. Raises DeskError with a code of `captions.decoder.REFUSALS`,
-    `disk_full`, `upload_interrupted`, `decoder_busy` or `queue_full`; nothing is kept then.
+    `disk_full`, `upload_interrupted`, `decoder_busy`, `model_not_served` or `queue_full`; nothing is kept then.
     """
     check_room()
     wish = _Wish(chosen, model, lane)
@@ -120,6 +121,8 @@ def receive(
         if existing is not None:
             _mend(upload, existing.image)
             return existing
+        if chosen is not None:
+            selectors.check_served(model)  # before the decoder works for seconds
         return _keep(owner, upload, clean_filename(filename), wish)
 
 

@@ -34,13 +34,13 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
-from captions import doorbell, events, ledger
+from captions import doorbell, events, ledger, selectors
 from captions.drafts import Draft
 from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime, database_now
 from captions.params import GenerationParams, Value, batch_key, digest
-from captions.queueing import LaneCycle, choose, next_turn, waiting
+from captions.queueing import LaneCycle, awaited, choose, next_turn, waiting
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,7 @@ BACKOFF_SECONDS: Final = 5.0
 CRASH_DELAY_SECONDS: Final = 5.0
 INFRA_DELAY_SECONDS: Final = 1.0  # a failure that comes back at once would else spin without pause
 SWEEP_AT_ONCE: Final = 100
+BULK_AFTER: Final = 8  # pictures waiting; the next one its owner adds is part of a bulk import
 _SWEEP_LOCK: Final = 0x6361_7074  # PostgreSQL's advisory lock of the sweep; any constant of our own
 
 _cycle = LaneCycle()
@@ -86,11 +87,15 @@ class Backlog:
 # --- Asked by people -----------------------------------------------------------------------------------------------
 
 
-def request(*, image: Image, chosen: Mapping[str, Value], model: str = "", lane: int = Lane.INTERACTIVE) -> Requested:
+def request(
+    *, image: Image, chosen: Mapping[str, Value], model: str = "", lane: int | None = Lane.INTERACTIVE
+) -> Requested:
     """Ask for captions of `image` with what a person chose (`params.parse`); an equal open request is answered instead.
 
-    The caller holds no lock on the image, or holds the owner's account lock too. Raises DeskError `not_found` when the
-    image is gone or in the trash, `queue_full` when its owner has as many jobs waiting as one person may.
+    The caller holds no lock on the image, or holds the owner's account lock too. `lane` None leaves the choice to how
+    much the owner has waiting already. Raises DeskError `not_found` when the image is gone or in the trash,
+    `model_not_served` when no worker serves `model`, `queue_full` when its owner has as many jobs waiting as one person
+    may.
     """
     with transaction.atomic():
         _lock_account(image.owner_id)
@@ -99,10 +104,11 @@ def request(*, image: Image, chosen: Mapping[str, Value], model: str = "", lane:
         existing = _open_twin(image.pk, model, digest(chosen))
         if existing is not None:
             return Requested(existing, created=False)
+        selectors.check_served(model)
         _check_room(image.owner_id)
         try:
             with transaction.atomic():
-                job = _insert(image, chosen, model, lane)
+                job = _insert(image, chosen, model, _lane_for(image.owner_id) if lane is None else lane)
         except IntegrityError:
             # The image's lock was not ours alone after all: the database's own rule, one open job, decides.
             existing = _open_twin(image.pk, model, digest(chosen))
@@ -111,7 +117,7 @@ def request(*, image: Image, chosen: Mapping[str, Value], model: str = "", lane:
             return Requested(existing, created=False)
         _record(job, before="", after=State.QUEUED)
         _settle([job])
-        doorbell.ring_on_commit()
+        doorbell.ring_on_commit(model)
     return Requested(job, created=True)
 
 
@@ -133,7 +139,8 @@ def cancel(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
 def retry(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
     """Put a failed or cancelled job back into the queue; when an equal one is open already, that one is given.
 
-    Raises DeskError `job_not_failed`, or `not_found` when the job is gone or its image is in the trash.
+    Raises DeskError `job_not_failed`, `model_not_served` when no worker serves the job's model, or `not_found` when the
+    job is gone or its image is in the trash.
     """
     with transaction.atomic():
         _lock_account(job.owner_id)
@@ -144,6 +151,7 @@ def retry(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
             raise DeskError("job_not_failed")
         twin = _open_twin(held.image_id, held.model, held.params_digest)
         if twin is None:
+            selectors.check_served(held.model)
             _move(
                 held,
                 State.QUEUED,
@@ -157,15 +165,19 @@ def retry(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
                 error_code="",
                 error_detail="",
             )
-            doorbell.ring_on_commit()
+            doorbell.ring_on_commit(held.model)
     return CaptionJob.objects.select_related("image").get(pk=job.pk if twin is None else twin.pk)
 
 
 # --- Asked by workers ----------------------------------------------------------------------------------------------
 
 
-def claim(*, limit: int, worker: str, models: Collection[str], lease_seconds: float) -> list[CaptionJob]:
-    """Lease up to `limit` waiting jobs of one batch key to `worker`; `models` are the names it answers for.
+def claim(
+    *, limit: int, worker: str, models: Collection[str], lease_seconds: float, takes_any: bool = True
+) -> list[CaptionJob]:
+    """Lease up to `limit` waiting jobs of one model and batch key to `worker`; `models` are the names it answers for.
+
+    `takes_any`: it takes jobs that ask for no model, too.
 
     Each job comes with its image and the `attempt` that complete, fail and renew must name. A job marked `isolate`
     comes alone, and only when the worker holds nothing else: an empty answer while it holds jobs may mean just that, so
@@ -173,10 +185,11 @@ def claim(*, limit: int, worker: str, models: Collection[str], lease_seconds: fl
     """
     if limit < 1 or not worker or lease_seconds <= 0:
         raise ValueError(f"claim: limit {limit}, worker {worker!r}, lease of {lease_seconds} s")
-    if not waiting(models).exists():
+    asked = awaited(_asked(models, takes_any))
+    if not asked:
         return []  # SQLite has one writer: an idle worker must not take its place only to find nothing
     with transaction.atomic():
-        chosen = choose(limit=limit, worker=worker, models=models, lanes=_cycle.lanes())
+        chosen = choose(limit=limit, worker=worker, models=asked, lanes=_cycle.lanes())
         if not chosen:
             return []
         _lease(chosen, worker, lease_seconds)
@@ -265,7 +278,7 @@ def release(*, held: Mapping[UUID, int], note: str) -> int:
             job = _hold_lease(job_id, held[job_id])
             if job is not None and _move(job, State.QUEUED, note=note, attempt=job.attempt + 1, started_at=None):
                 released += 1
-                doorbell.ring_on_commit()
+                doorbell.ring_on_commit(job.model)
     return released
 
 
@@ -280,7 +293,7 @@ def sweep(*, ring: bool = True) -> Swept:
         enough=POISON_EXPIRIES,
         guard=_alone_in_sweeping,
     )
-    rung = ring and _anything_waiting() and doorbell.ring()
+    rung = ring and _ring_for_waiting()
     return Swept(expired=expired, poisoned=poisoned, rung=rung)
 
 
@@ -291,12 +304,12 @@ def report_crash(*, worker: str, note: str, from_outside: bool = False) -> Swept
     """
     held = CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker)
     expired, poisoned = _crash(held, note=note, enough=POISON_EXPIRIES if from_outside else POISON_CRASHES)
-    return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and doorbell.ring())
+    return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and _ring_for_waiting())
 
 
-def backlog(models: Collection[str]) -> Backlog:
-    """Count the jobs that a worker answering for `models` could claim now."""
-    jobs = waiting(models)
+def backlog(models: Collection[str], *, takes_any: bool = True) -> Backlog:
+    """Count the jobs that a worker answering for `models` could claim now; `takes_any` as for `claim`."""
+    jobs = waiting(_asked(models, takes_any))
     found = jobs.aggregate(waiting=Count("pk"), since=Min(Coalesce("available_at", "created_at")))
     seconds = (database_now() - found["since"]).total_seconds() if found["since"] else 0.0
     return Backlog(waiting=found["waiting"], oldest_seconds=max(0.0, seconds))
@@ -338,6 +351,17 @@ def _open_twin(image_id: UUID, model: str, params_digest: str) -> CaptionJob | N
     return CaptionJob.objects.filter(
         image_id=image_id, model=model, params_digest=params_digest, state__in=CaptionJob.OPEN
     ).first()
+
+
+def _asked(models: Collection[str], takes_any: bool) -> list[str]:
+    """Give what a job's field `model` may hold for such a worker."""
+    return sorted({*models, ""} if takes_any else {*models} - {""})
+
+
+def _lane_for(owner_id: int) -> int:
+    """Choose the lane of a picture that nobody looks at: whoever has many waiting is importing."""
+    mine = CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED).order_by("lane", "turn")
+    return Lane.BULK if mine[:BULK_AFTER].count() >= BULK_AFTER else Lane.INTERACTIVE
 
 
 def _check_room(owner_id: int) -> None:
@@ -498,6 +522,8 @@ def _alone_in_sweeping() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _anything_waiting() -> bool:
-    ready = CaptionJob.objects.filter(state=State.QUEUED)
-    return ready.filter(available_at__isnull=True).exists() or ready.filter(available_at__lte=DatabaseTime()).exists()
+def _ring_for_waiting() -> bool:
+    """Ring once for each model that jobs wait for and a worker serves; gives whether any bell was rung."""
+    served = {name for one in selectors.serving().served for name in one.names}
+    rings = [doorbell.ring(model) for model in awaited(["", *sorted(served)])]
+    return any(rings)

@@ -59,18 +59,28 @@ def _turn_being_served(lane: int) -> int:
 
 
 def waiting(models: Collection[str]) -> QuerySet[CaptionJob]:
-    """Give the jobs that a worker answering for `models` could claim at this moment."""
+    """Give the jobs for `models` that could be claimed at this moment; "" stands for jobs that ask for none."""
     return CaptionJob.objects.filter(
-        Q(model="") | Q(model__in=list(models)),
+        Q(model__in=list(models)),
         Q(available_at__isnull=True) | Q(available_at__lte=DatabaseTime()),
         state=State.QUEUED,
     )
 
 
+def awaited(models: Collection[str]) -> list[str]:
+    """Give those of `models` for which such jobs wait.
+
+    It asks model by model and names the order of the index to use: any other way, SQLite reads past all other jobs.
+    """
+    return [model for model in models if waiting([model]).order_by("lane", "turn", "id").values_list("pk")[:1]]
+
+
 def choose(
     *, limit: int, worker: str, models: Collection[str], lanes: tuple[CaptionJob.Lane, CaptionJob.Lane]
 ) -> list[CaptionJob]:
-    """Pick and lock up to `limit` jobs of one batch key, with their images. Runs inside the claim's transaction.
+    """Pick and lock up to `limit` jobs of one model and batch key, with their images.
+
+    Runs inside the claim's transaction. "" among `models` stands for jobs that ask for none.
 
     Rows that somebody else holds are left out, never waited for: a claim takes jobs before images, all other services
     images before jobs, and only because a claim never waits can the two orders not block each other.
@@ -78,19 +88,25 @@ def choose(
     held = CaptionJob.objects.filter(state=State.RUNNING, leased_by=worker)
     if held.filter(isolate=True).exists():
         return []  # an isolated job runs alone, or a crash could not be told to be its doing
-    head = _head(waiting(models), lanes)
+    head = _head(models, lanes)
     if head is None:
         return []
     if head.isolate:
         return [] if held.exists() else _with_images([head])
-    return _with_images([head, *_fill(waiting(models), head, limit - 1)])
+    return _with_images([head, *_fill(waiting([head.model]), head, limit - 1)])
 
 
-def _head(candidates: QuerySet[CaptionJob], lanes: tuple[CaptionJob.Lane, ...]) -> CaptionJob | None:
+def _head(models: Collection[str], lanes: tuple[CaptionJob.Lane, ...]) -> CaptionJob | None:
+    """Look model by model, each in the order of its index: ten thousand jobs for others must not be read past."""
     for lane in lanes:
-        for head in _locked(candidates.filter(lane=lane).order_by("turn", "id"))[:1]:
-            return head
+        heads = [head for model in models for head in _first(waiting([model]).filter(lane=lane))]
+        if heads:
+            return min(heads, key=lambda job: (job.turn, job.pk))
     return None
+
+
+def _first(candidates: QuerySet[CaptionJob]) -> QuerySet[CaptionJob]:
+    return _locked(candidates.order_by("turn", "id"))[:1]
 
 
 def _fill(candidates: QuerySet[CaptionJob], head: CaptionJob, room: int) -> list[CaptionJob]:

@@ -24,6 +24,8 @@ from captions.permissions import is_operator, is_reviewer
 GONE_AFTER: Final = 30.0
 
 _NO_WORKER: Final = "No worker is running. Pictures are safe and keep their place."
+_ONLY_CHOSEN: Final = "No worker takes pictures for which nobody chose a model. Choose one under “Caption again”."
+_KEEPS_ITS_PLACE: Final = "The picture is safe, keeps its place and starts by itself"
 _LOADING: Final = "A worker is loading its model. Pictures keep their place and start by themselves."
 
 Person = User | AnonymousUser
@@ -155,11 +157,32 @@ def _before(job: CaptionJob) -> Q:
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """Which model answers at this moment, and what to tell people about it.
+class ServedModel:
+    """One model that ready workers serve at this moment; `device` and `precision` are those of the newest worker.
 
-    `model` and what belongs to it are those of one ready worker; a real model goes before the demo model. `models` are
-    all that are served, `seconds_per_image` is the mean over that worker's recent pictures.
+    `names` are all by which a job may ask for it, its own first. `takes_any`: it also takes jobs that ask for none.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    title: str
+    revision: str
+    device: str
+    precision: str
+    is_demo: bool
+    takes_any: bool
+    workers: int
+    defaults: GenerationParams
+    seconds_per_image: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Which models answer at this moment, and what to tell people about it.
+
+    `model` and what belongs to it are those of one ready worker: one that takes jobs without a model goes first, and a
+    real model before the demo model. `seconds_per_image` is the mean over that worker's recent pictures; `served` are
+    all models, in that order, and `models` their names.
     """
 
     ready: bool = False
@@ -173,23 +196,33 @@ class Serving:
     workers: int = 0
     models: tuple[str, ...] = ()
     seconds_between_pictures: float | None = None
+    served: tuple[ServedModel, ...] = ()
 
     def answers_for(self, model: str) -> bool:
-        """Whether a ready worker would take a job that asks for `model`; "" asks for any."""
-        return self.ready and (not model or model in self.models)
+        """Whether a ready worker would take a job that asks for `model`; "" asks for none."""
+        return self.find(model) is not None
+
+    def find(self, model: str) -> ServedModel | None:
+        """Give the first served model that would take a job that asks for `model`; "" asks for none."""
+        return next((one for one in self.served if (model in one.names if model else one.takes_any)), None)
+
+    def defaults_for(self, model: str) -> GenerationParams:
+        """Give the generation defaults that a job for `model` would run with; the usual ones while nobody serves it."""
+        found = self.find(model)
+        return found.defaults if found else self.defaults
 
 
 def serving() -> Serving:
     """Look at the workers that were seen lately; one query."""
     seen = Worker.objects.filter(seen_at__gte=DatabaseTime(after=-GONE_AFTER)).exclude(state=Worker.State.STOPPED)
-    seen_workers = list(seen.order_by("is_demo", "-started_at", "name"))
+    seen_workers = list(seen.order_by("-takes_any", "is_demo", "-started_at", "name"))
     ready = [worker for worker in seen_workers if worker.state == Worker.State.READY]
     if not ready:
         return Serving(notice=_LOADING if seen_workers else _NO_WORKER)
     first = ready[0]
     return Serving(
         ready=True,
-        notice=first.notice,
+        notice=first.notice if first.takes_any else _ONLY_CHOSEN,
         is_demo=first.is_demo,
         model=first.model,
         revision=first.revision,
@@ -199,6 +232,69 @@ def serving() -> Serving:
         workers=len(ready),
         models=tuple(dict.fromkeys(worker.model for worker in ready)),
         seconds_between_pictures=_pace(ready),
+        served=_served(ready),
+    )
+
+
+def check_served(model: str) -> None:
+    """Raise DeskError `model_not_served` unless a ready worker answers for `model`; "" asks for none and may wait."""
+    if not model:
+        return
+    now = serving()
+    if now.answers_for(model):
+        return
+    models = ", ".join(f"“{name}”" for name in now.models)
+    do = f"Choose {models}, or leave the model out." if models else "No other model is served either. Try again later."
+    raise DeskError("model_not_served", detail=f"No worker serves the model “{model}” now. {do}", attr="model")
+
+
+class Lack(NamedTuple):
+    """What a waiting job lacks, for programs (`code`) and in words."""
+
+    code: str
+    words: str
+
+
+LACKS: Final = ("model_not_served", "no_worker")
+
+
+def lack_of(job: CaptionJob, now: Serving) -> Lack | None:
+    """Say what a waiting job lacks while no ready worker would take it; None when one would."""
+    if job.state != CaptionJob.State.QUEUED or now.answers_for(job.model):
+        return None
+    if job.model:
+        words = f"No worker serves the model “{job.model}” now. {_KEEPS_ITS_PLACE} when one does."
+        return Lack("model_not_served", words)
+    if now.ready:
+        words = f"No worker takes pictures for which nobody chose a model. {_KEEPS_ITS_PLACE} when one does."
+        return Lack("model_not_served", words)
+    return Lack("no_worker", f"No worker is running. {_KEEPS_ITS_PLACE}.")
+
+
+def _served(workers: list[Worker]) -> tuple[ServedModel, ...]:
+    """Put workers of one model and revision together, in the order of the first of each."""
+    groups: dict[tuple[str, str], list[Worker]] = {}
+    for worker in workers:
+        groups.setdefault((worker.model, worker.revision), []).append(worker)
+    return tuple(_of_one_model(group) for group in groups.values())
+
+
+def _of_one_model(workers: list[Worker]) -> ServedModel:
+    first = workers[0]
+    names = dict.fromkeys([first.model, *(name for worker in workers for name in worker.names)])
+    paces = [worker.seconds_per_image for worker in workers if worker.seconds_per_image]
+    return ServedModel(
+        name=first.model,
+        names=tuple(names),
+        title=first.title,
+        revision=first.revision,
+        device=first.device,
+        precision=first.precision,
+        is_demo=first.is_demo,
+        takes_any=any(worker.takes_any for worker in workers),
+        workers=len(workers),
+        defaults=defaults_from(first.defaults),
+        seconds_per_image=sum(paces) / len(paces) if paces else None,
     )
 
 

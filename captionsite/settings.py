@@ -204,7 +204,12 @@ CELERY_BEAT_SCHEDULE = {
 # --- Captioning ----------------------------------------------------------------------------------------------------
 
 CAPTION_MODEL = _text("CAPTION_MODEL", "auto")
+<<<<<<< HEAD
 CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
+=======
+CAPTION_SERVES_DEFAULT = _flag("CAPTION_SERVES_DEFAULT", True)
+CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16"))
+>>>>>>> models-queue
 CAPTION_DEVICE = _text("CAPTION_DEVICE", "auto")
 CAPTION_BATCH = _whole("CAPTION_BATCH", 8, at_least=1, at_most=256)
 CAPTION_DOWNLOAD = _flag("CAPTION_DOWNLOAD", True)

@@ -22,6 +22,7 @@ from django.conf import settings
 
 from captionsite.celery import app
 from worker.handover import Handover
+from worker.hearing import Hearing, ears
 
 django.setup()  # Celery would call it too, but only after this module was imported
 
@@ -32,6 +33,7 @@ EXIT_ORPHANED: Final = 76
 # It warns of workers that unpickle messages as root. Ours read JSON, and a ring carries nothing.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 app.conf.update(worker_redirect_stdouts=False, worker_send_task_events=False)
+app.steps["consumer"].add(Hearing)
 app.conf.include = [*(app.conf.include or ()), "worker.tasks"]
 
 handover = Handover.read()
@@ -62,7 +64,7 @@ def keep_logging(**_: Any) -> None:
 def start(**_: Any) -> None:
     """Begin to load the model while Celery looks for the broker."""
     global service  # noqa: PLW0603  # one worker per process, reached from Celery's signals
-    service = WorkerService(handover)
+    service = WorkerService(handover, hear=ears.hear)
     service.start()
 
 

@@ -98,6 +98,7 @@ class Drain:
         *,
         lease_name: str,
         models: Collection[str],
+        takes_any: bool = True,
         held: Held,
         tally: Tally,
         batch: int,
@@ -105,13 +106,14 @@ class Drain:
         poll_seconds: float,
         deadline: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`models` are the names the captioner answers for; `deadline` guards every call of the engine."""
+        """`models` and `takes_any` are as for `jobs.claim`; `deadline` guards every call of the engine."""
         self.captioner = captioner
         self.bell = threading.Event()
         self.is_stopping = False  # plain, because a signal handler sets it: a lock might be held just then
         self.ended = threading.Event()
         self._defaults = defaults_from(captioner.defaults)
         self._lease_name, self._models, self._held, self._tally = lease_name, models, held, tally
+        self._takes_any = takes_any
         self._batch, self._lease_seconds, self._poll_seconds = batch, lease_seconds, poll_seconds
         self._deadline = deadline
         self._fetcher = ThreadPoolExecutor(1, "fetch")
@@ -212,6 +214,7 @@ class Drain:
                 worker=self._lease_name,
                 models=self._models,
                 lease_seconds=self._lease_seconds,
+                takes_any=self._takes_any,
             )
         except CUT_OFF as error:
             if not self._is_cut_off:
@@ -225,7 +228,8 @@ class Drain:
         if claimed:
             self._tally.claims += 1
         if len(claimed) == self._batch:
-            doorbell.ring()  # one ring wakes one worker; where there was a full batch another may find work too
+            # One ring wakes one worker; where there was a full batch another may find work too.
+            doorbell.ring(claimed[0].model)
         opened = list(self._readers.map(self._open, claimed))
         return Fetched(
             claimed=len(claimed),

@@ -158,7 +158,14 @@ class Every(threading.Thread):
 
 
 def heartbeat(
-    *, row: Row, held: Held, tally: Tally, lease_name: str, lease_seconds: float, models: Collection[str]
+    *,
+    row: Row,
+    held: Held,
+    tally: Tally,
+    lease_name: str,
+    lease_seconds: float,
+    models: Collection[str],
+    takes_any: bool = True,
 ) -> Every:
     """Make the thread that renews the leases in `held`, forgets those that were lost, and writes the worker's row."""
 
@@ -170,7 +177,7 @@ def heartbeat(
             for job_id in mine.keys() - kept:
                 held.drop(job_id, mine[job_id])
         row.write()
-        tally.backlog = jobs.backlog(models).waiting if models else 0
+        tally.backlog = jobs.backlog(models, takes_any=takes_any).waiting if models else 0
 
     return Every("heartbeat", min(lease_seconds / 4, LONGEST_LAP_SECONDS), lap)
 

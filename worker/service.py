@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from PIL import Image
 
 from captions import jobs
+from captions.doorbell import queue_of
 from captions.models import Worker
 from captions.params import complete, defaults_from
 from worker.board import Board
@@ -39,9 +40,10 @@ class WorkerService:
     Model and device belong to one thread. The others renew leases, sweep and watch; none of them needs the broker.
     """
 
-    def __init__(self, handover: Handover) -> None:
-        """Prepare; nothing runs before `start`."""
+    def __init__(self, handover: Handover, *, hear: Callable[[Iterable[str]], object]) -> None:
+        """Prepare; nothing runs before `start`. `hear` has Celery's consumer hear further queues."""
         self.handover = handover
+        self._hear = hear
         self._board = Board(handover.board) if handover.board >= 0 else None
         self.held, self.tally = Held(), Tally()
         self.row = Row(handover.name, self.tally)
@@ -56,6 +58,7 @@ class WorkerService:
             lease_name=handover.lease_name,
             lease_seconds=settings.LEASE_SECONDS,
             models=self.models,
+            takes_any=settings.CAPTION_SERVES_DEFAULT,
         )
         self._sweeper = sweeper(lease_seconds=settings.LEASE_SECONDS, found=self.ring)
         self._watchdog = Watchdog(
@@ -116,9 +119,13 @@ class WorkerService:
         captioner, notice = load_captioner(lambda words: self.row.say(notice=words))
         warm_up(captioner, self._deadline)
         self.models |= names_of(captioner)
+        entry = entry_of(captioner.name)
         self.row.say(
             state=Worker.State.READY,
             model=captioner.name[:200],
+            title=entry.title if entry else "",
+            names=published(self.models),
+            takes_any=settings.CAPTION_SERVES_DEFAULT,
             revision=captioner.revision[:80],
             device=captioner.device[:40],
             precision=captioner.precision[:10],
@@ -127,6 +134,7 @@ class WorkerService:
             defaults=plain(captioner.defaults),
             batch_size=settings.CAPTION_BATCH,
         )
+        self._hear(queue_of(name) for name in sorted(self.models))
         log.info(
             "worker ready",
             worker=self.handover.name,
@@ -145,6 +153,7 @@ class WorkerService:
             captioner,
             lease_name=self.handover.lease_name,
             models=self.models,
+            takes_any=settings.CAPTION_SERVES_DEFAULT,
             held=self.held,
             tally=self.tally,
             batch=settings.CAPTION_BATCH,
@@ -199,6 +208,11 @@ def names_of(captioner: Captioner) -> set[str]:
     entry = entry_of(captioner.name)
     names = {captioner.name, f"{captioner.name}@{captioner.revision}", settings.CAPTION_MODEL}
     return (names | ({entry.name} if entry else set())) - {AUTO}
+
+
+def published(names: Iterable[str]) -> list[str]:
+    """Leave out where a model lies on this machine: people see the names."""
+    return sorted(name[:200] for name in names if not name.startswith(("/", "~", ".")))
 
 
 def warm_up(captioner: Captioner, deadline: Callable[[], AbstractContextManager[None]]) -> None:

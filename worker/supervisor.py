@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -45,11 +46,16 @@ class Supervisor:
         drain_seconds: float,
         pause_seconds: float,
         app: str = "worker.app",
+        queues: Sequence[str] = ("captions",),
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        """`app` is the module of the Celery application; `pause_seconds` the pause after three crashes in 5 minutes."""
+        """`app` is the module of the Celery application, and `queues` are those it hears before its model is loaded.
+
+        `pause_seconds` is the pause after three crashes in 5 minutes.
+        """
         self.name = new_name()
         self.generation = 0
+        self._queues = queues
         self._app, self._drain_seconds, self._pause_seconds = app, drain_seconds, pause_seconds
         self._grace_seconds = grace_seconds
         self._page = blank_page()
@@ -100,7 +106,7 @@ class Supervisor:
             "--concurrency",
             "1",
             "--queues",
-            "captions",
+            ",".join(self._queues),
             "--hostname",
             f"{self.name}@captions",
         ]
@@ -251,7 +257,16 @@ def supervise(app: str = "worker.app") -> NoReturn:
     django.setup()
     from django.conf import settings
 
-    supervisor = Supervisor(app=app, drain_seconds=settings.DRAIN_SECONDS, pause_seconds=settings.CRASH_PAUSE_SECONDS)
+    from captions.doorbell import queue_of
+
+    # Celery must be told one queue at least, or it would take the scheduler's.
+    queues = [queue_of("" if settings.CAPTION_SERVES_DEFAULT else settings.CAPTION_MODEL)]
+    supervisor = Supervisor(
+        app=app,
+        queues=queues,
+        drain_seconds=settings.DRAIN_SECONDS,
+        pause_seconds=settings.CRASH_PAUSE_SECONDS,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.ask_to_stop)
     raise SystemExit(supervisor.run())

@@ -1,4 +1,4 @@
-"""The one task of the `captions` queue."""
+"""The one task of the `captions` queues."""
 
 from __future__ import annotations
 

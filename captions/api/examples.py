@@ -65,6 +65,7 @@ _QUEUED: Final[dict[str, Any]] = {
     "params": PARAMS,
     "chosen": {"num_beams": 4},
     "error": None,
+    "notice": None,
     "captions": [],
     "created_at": "2026-03-02T09:14:05.120000Z",
     "started_at": None,
@@ -131,6 +132,30 @@ _ME: Final[dict[str, Any]] = {
 }
 
 
+_MODEL: Final[dict[str, Any]] = {
+    "name": "nlpconnect/vit-gpt2-image-captioning",
+    "names": ["nlpconnect/vit-gpt2-image-captioning", "vit-gpt2"],
+    "title": "ViT-GPT2: everyday photographs, short English sentences",
+    "revision": "dc68f91c06a1ba6f15268e5b9c13ae7a7c514084",
+    "device": "cuda:0",
+    "precision": "fp16",
+    "is_demo": False,
+    "is_default": True,
+    "workers": 2,
+    "seconds_per_image": 0.021,
+    "defaults": PARAMS,
+}
+_LACKING: Final[dict[str, Any]] = {
+    **_QUEUED,
+    "model": "vit-gpt2",
+    "notice": {
+        "code": "model_not_served",
+        "detail": "No worker serves the model “vit-gpt2” now. "
+        "The picture is safe, keeps its place and starts by itself when one does.",
+    },
+}
+
+
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
 
@@ -151,12 +176,14 @@ CAPTIONS: Final = [_answer("A draft", DRAFT)]
 WRITE: Final = [_body("Words by hand", {"text": WRITTEN["text"]}), _answer("The caption", WRITTEN, 201)]
 RESTORE: Final = [_answer("The copy", _RESTORED, 201)]
 JOBS: Final = [_answer("A job that is done", _DONE)]
-JOB: Final = [_answer("A job that is done", _DONE)]
+MODELS: Final = [_answer("A model on a GPU", _MODEL)]
+JOB: Final = [_answer("A job that is done", _DONE), _answer("A job whose model nobody serves now", _LACKING)]
 QUEUED_JOB: Final = [_answer("Back in the queue", _QUEUED)]
 CANCELLED_JOB: Final = [_answer("Cancelled", _CANCELLED)]
 REQUEST_CAPTIONS: Final = [
     _body("Three drafts, by chance", {"num_captions": 3, "do_sample": True, "top_p": 0.9, "seed": 7}),
     _body("As the model likes it", {}),
+    _body("By a certain model", {"model": "vit-gpt2"}),
     _answer("A new job", _QUEUED, 201),
     _answer("Asked for already", _QUEUED, 200),
     _answer("Not ready yet", _QUEUED, 202),

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from captions import selectors
 from captions.errors import FAILURES
 from captions.models import ApiToken, Caption, CaptionJob, Image, Review
-from captions.params import KNOBS, GenerationParams, complete
+from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
 
@@ -76,6 +76,13 @@ class JobErrorSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="Words for people.")
 
 
+class JobNoticeSerializer(serializers.Serializer[Any]):
+    """What a waiting job lacks."""
+
+    code = serializers.ChoiceField(choices=selectors.LACKS, help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="Words for people.")
+
+
 class JobSerializer(serializers.ModelSerializer[CaptionJob]):
     """One request to caption one picture."""
 
@@ -87,6 +94,9 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
     )
     chosen = serializers.DictField(source="params", help_text="The parameters somebody chose for it.")
     error = serializers.SerializerMethodField(help_text="Why it failed; null unless it did.")
+    notice = serializers.SerializerMethodField(
+        help_text="What it lacks while it waits and no worker that runs would take it; null otherwise."
+    )
     captions = serializers.SerializerMethodField(help_text="Its drafts, best first.")
 
     class Meta:
@@ -100,6 +110,7 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
             "params",
             "chosen",
             "error",
+            "notice",
             "captions",
             "created_at",
             "started_at",
@@ -116,12 +127,12 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
         """Give what its drafts were made with, else what was chosen upon the defaults of the model that serves."""
         for draft in job.captions.all():
             return dict(draft.params)
-        return complete(job.params, defaults=self._defaults).as_dict()
+        return complete(job.params, defaults=self._serving.defaults_for(job.model)).as_dict()
 
     @cached_property
-    def _defaults(self) -> GenerationParams:
+    def _serving(self) -> selectors.Serving:
         """Look at the workers once for a whole page of jobs."""
-        return selectors.serving().defaults
+        return selectors.serving()
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: CaptionJob) -> dict[str, str] | None:
@@ -130,6 +141,14 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
             return None
         known = FAILURES.get(job.error_code, FAILURES["unknown"])
         return {"code": job.error_code, "detail": known.words}
+
+    @extend_schema_field(JobNoticeSerializer(allow_null=True))
+    def get_notice(self, job: CaptionJob) -> dict[str, str] | None:
+        """Say plainly when its place in the queue alone does not bring it on."""
+        if job.state != CaptionJob.State.QUEUED:
+            return None
+        lack = selectors.lack_of(job, self._serving)
+        return {"code": lack.code, "detail": lack.words} if lack else None
 
     @extend_schema_field(CaptionSerializer(many=True))
     def get_captions(self, job: CaptionJob) -> Any:
@@ -228,6 +247,24 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         fields = ["name", "hint", "created_at", "expires_at"]
         read_only_fields = fields
         extra_kwargs = {"hint": {"help_text": "The first characters of the secret."}}
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    """One model that workers serve now."""
+
+    name = serializers.CharField(help_text="By which to ask for it: the parameter `model`.")
+    names = serializers.ListField(child=serializers.CharField(), help_text="All names that it answers to.")
+    title = serializers.CharField(allow_null=True, help_text="What it is, in words; null when nobody has said.")
+    revision = serializers.CharField(help_text="Which version of its weights.")
+    device = serializers.CharField(help_text="What it runs on; of several workers, the newest one's.")
+    precision = serializers.CharField(help_text="How exactly it calculates; of several workers, the newest one's.")
+    is_demo = serializers.BooleanField(help_text="The demo model only knows coloured shapes.")
+    is_default = serializers.BooleanField(help_text="Whether it also takes jobs that ask for no model.")
+    workers = serializers.IntegerField(help_text="How many workers serve it.")
+    seconds_per_image = serializers.FloatField(
+        allow_null=True, help_text="Mean over its workers' recent pictures; null until there were some."
+    )
+    defaults = serializers.DictField(help_text="The generation parameters that it takes for those left out.")
 
 
 class ServiceSerializer(serializers.Serializer[Any]):
@@ -345,7 +382,7 @@ def parameter_fields(*, of_form: bool) -> dict[str, serializers.Field[Any, Any, 
         required=False,
         allow_blank=True,
         max_length=200,
-        help_text="The model to ask for; left out, any that serves.",
+        help_text="The model to ask for, by one of the names of `/api/v1/models/`; left out, one that is a default.",
     )
     return fields
 

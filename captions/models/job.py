@@ -82,7 +82,12 @@ class CaptionJob(models.Model):
             models.Index(fields=["lane", "turn", "id"], name="job_queue", condition=Q(state="queued")),
             models.Index(fields=["owner", "lane", "turn"], name="job_queue_by_owner", condition=Q(state="queued")),
             models.Index(
-                fields=["batch_key", "lane", "turn", "id"], name="job_queue_by_key", condition=Q(state="queued")
+                fields=["model", "batch_key", "lane", "turn", "id"],
+                name="job_queue_by_key",
+                condition=Q(state="queued"),
+            ),
+            models.Index(
+                fields=["model", "lane", "turn", "id"], name="job_queue_by_model", condition=Q(state="queued")
             ),
             models.Index(fields=["lease_until"], name="job_leases", condition=Q(state="running")),
             models.Index(fields=["image", "-created_at", "-id"], name="job_of_image"),

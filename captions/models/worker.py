@@ -6,6 +6,7 @@ from django.db import models
 class Worker(models.Model):
     """One row per worker name, renewed by its heartbeat. Times are database time.
 
+    `names` are all by which a job may ask for its model; `takes_any` says whether it takes jobs that ask for none.
     `defaults` are the generation defaults its model publishes; `notice` is the sentence that pages show about the model
     (the demo model's warning), empty when there is nothing to say.
     """
@@ -18,6 +19,9 @@ class Worker(models.Model):
     name = models.CharField(max_length=120, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.STARTING)
     model = models.CharField(max_length=200, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    names = models.JSONField(default=list, blank=True)
+    takes_any = models.BooleanField(default=True)
     revision = models.CharField(max_length=80, blank=True)
     device = models.CharField(max_length=40, blank=True)
     precision = models.CharField(max_length=10, blank=True)

@@ -61,7 +61,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Card:
-    """One picture as a page shows it. `problem` is the failure of the last act, shown on the card itself."""
+    """One picture as a page shows it. `problem` is the failure of the last act, shown on the card itself.
+
+    `lacks` says what its open job waits for, beside its place in the queue; "" while a worker would take it.
+    """
 
     image: Image
     look: Look
@@ -73,6 +76,7 @@ class Card:
     can_use_another_model: bool = False
     serving_name: str = ""
     is_redrafting: bool = False
+    lacks: str = ""
     problem: DeskError | None = field(default=None, compare=False)
 
     @property
@@ -144,8 +148,9 @@ def card_of(image: Image, *, viewer: User, problem: DeskError | None = None) -> 
 
 def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
     job = facts.jobs.get(image.pk)
-    look = _look(image, job, facts.serving)
-    says, percent = _progress(look, job, facts)
+    lack = selectors.lack_of(job, facts.serving) if job else None
+    look = _look(image, lack)
+    says, percent = _progress(look, job, lack, facts)
     return Card(
         image=image,
         look=look,
@@ -154,16 +159,17 @@ def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
         job=job,
         says=says,
         percent=percent,
-        can_use_another_model=look is Look.WAIT and facts.serving.ready and bool(job and job.model),
+        can_use_another_model=lack is not None and facts.serving.answers_for("") and bool(job and job.model),
         serving_name=wording.captioner(facts.serving.model),
         is_redrafting=look not in OPEN and bool(job and job.is_open),
+        lacks=lack.words if lack else "",
         problem=problem,
     )
 
 
-def _look(image: Image, job: CaptionJob | None, serving: selectors.Serving) -> Look:
+def _look(image: Image, lack: selectors.Lack | None) -> Look:
     if image.state == Image.State.QUEUED:
-        return Look.WAIT if job and _waits_for_worker(job, serving) else Look.QUEUE
+        return Look.WAIT if lack else Look.QUEUE
     return {
         Image.State.DRAFTING: Look.RUN,
         Image.State.DRAFT: Look.DRAFT,
@@ -174,17 +180,13 @@ def _look(image: Image, job: CaptionJob | None, serving: selectors.Serving) -> L
     }.get(Image.State(image.state), Look.EMPTY)
 
 
-def _waits_for_worker(job: CaptionJob, serving: selectors.Serving) -> bool:
-    return not serving.answers_for(job.model)
-
-
-def _progress(look: Look, job: CaptionJob | None, facts: _Facts) -> tuple[str, int]:
+def _progress(look: Look, job: CaptionJob | None, lack: selectors.Lack | None, facts: _Facts) -> tuple[str, int]:
     """Give the sentence of a card that changes by itself, and how far its bar stands, in per cent."""
     serving = facts.serving
     if job is None or look not in OPEN:
         return "", 0
-    if look is Look.WAIT:
-        return _missing_words(job, serving), 0
+    if lack is not None:
+        return lack.words, 0
     if look is Look.QUEUE:
         return _queue_words(job, facts.places[job.pk]), 0
     expected = max(1.0, (serving.seconds_per_image or _SECONDS_WHEN_UNKNOWN) * 2)
@@ -194,13 +196,6 @@ def _progress(look: Look, job: CaptionJob | None, facts: _Facts) -> tuple[str, i
     left = expected - spent
     when = f"in about {wording.duration(left)}" if left > 1 else "soon"
     return f"{what} being written and should be here {when}.", min(95, max(5, round(100 * spent / expected)))
-
-
-def _missing_words(job: CaptionJob, serving: selectors.Serving) -> str:
-    if not serving.ready:
-        return "No worker is running. The picture is safe, keeps its place and starts by itself."
-    asked = f"Asked for the model “{job.model}”, and no worker has it loaded."
-    return f"{asked} Your picture keeps its place and starts by itself."
 
 
 def _queue_words(job: CaptionJob, here: selectors.Place) -> str:

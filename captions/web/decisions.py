@@ -137,12 +137,14 @@ def retry(request: PersonRequest, image: Image) -> str:
 def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     """Ask for captions of this image once more, with the panel's parameters when they came with the form."""
     image = selectors.image(request.user, image_id)
-    defaults = selectors.serving().defaults
+    form = request.POST.dict() if "panel" in request.POST else {}
+    model = form.get("model", "")[:200]
+    defaults = selectors.serving().defaults_for(form.get("shown_for", ""))
     try:
         _own(request, image)
-        chosen = panel.read(request.POST.dict(), defaults=defaults) if "panel" in request.POST else {}
+        chosen = panel.read(form, defaults=defaults) if form else {}
         _stop_open_jobs(request, image)
-        made = jobs.request(image=image, chosen=chosen)
+        made = jobs.request(image=image, chosen=chosen, model=model)
     except ParamsInvalid as refused:
         return picture.panel_refused(request, image, refused)
     except DeskError as error:

@@ -202,7 +202,7 @@ def _approve(request: PersonRequest, image: Image) -> int:
 
 
 def _again(request: PersonRequest, image: Image) -> int:
-    return int(jobs.request(image=image, chosen={}).created)
+    return int(jobs.request(image=image, chosen={}, lane=None).created)
 
 
 def _discard(request: PersonRequest, image: Image) -> int:

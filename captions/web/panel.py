@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from captions.params import KNOBS, PRESETS, GenerationParams, Knob, ParamsInvalid, Value, complete, parse
+from captions.selectors import ServedModel, Serving
+from captions.web import wording
 
 NAMES = frozenset(knob.name for knob in KNOBS)
 PRESET_NAMES = {"quick": "Quick", "careful": "Careful", "varied": "Varied"}
@@ -57,14 +59,29 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One model that can be asked for. `model` is what a job asks for; "" leaves it to whoever takes such jobs."""
+
+    model: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Panel:
-    """The whole panel: knobs always in sight, the rest, and the preset that the values amount to."""
+    """The whole panel: knobs always in sight, the rest, and the preset that the values amount to.
+
+    `models` is empty unless there is something to choose; `model` is the one chosen, `shown_for` the one whose defaults
+    the knobs show.
+    """
 
     in_sight: list[Setting]
     behind: list[Setting]
     preset: str
     drafts: int
     problems: Mapping[str, str]
+    models: Sequence[Choice] = ()
+    model: str = ""
+    shown_for: str = ""
 
     @property
     def presets(self) -> list[tuple[str, str, str]]:
@@ -82,6 +99,9 @@ def panel_of(
     defaults: GenerationParams,
     chosen: Mapping[str, Any] | None = None,
     problems: Mapping[str, str] | None = None,
+    models: Sequence[Choice] = (),
+    model: str = "",
+    shown_for: str | None = None,
 ) -> Panel:
     """Build the panel for a model's defaults with what a person chose on top, refused values included."""
     ground = defaults.as_dict()
@@ -104,7 +124,33 @@ def panel_of(
         preset=_preset_of(values, defaults),
         drafts=_drafts(values),
         problems=wrong,
+        models=models,
+        model=model,
+        shown_for=model if shown_for is None else shown_for,
     )
+
+
+def choices(serving: Serving) -> list[Choice]:
+    """Give the models to choose among, the usual one first; none when there is only one."""
+    if len(serving.served) < 2:
+        return []
+    usual = [one for one in serving.served if one.takes_any]
+    if len(usual) > 1:
+        return [Choice("", "Whichever is free first"), *(Choice(one.name, _label(one)) for one in serving.served)]
+    return [Choice("" if one.takes_any else one.name, _label(one)) for one in serving.served]
+
+
+def choice_of(serving: Serving, model: str) -> str:
+    """Give the choice that asks for what `model` names: the panel's first one when it is not among them."""
+    offered = [choice.model for choice in choices(serving)]
+    found = serving.find(model) if model else None
+    if found and found.name in offered:
+        return found.name
+    return offered[0] if offered else ""
+
+
+def _label(one: ServedModel) -> str:
+    return one.title or wording.captioner(one.name, first=True)
 
 
 def read(form: Mapping[str, str], *, defaults: GenerationParams) -> dict[str, Value]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -75,6 +76,20 @@ def reasons(request: PersonRequest, image_id: UUID) -> HttpResponse:
     return render(request, "parts/reasons.html", {**context, **_place(request, image)})
 
 
+@person_only
+@require_GET
+def settings(request: PersonRequest, image_id: UUID) -> HttpResponse:
+    """Give the panel for another model: its usual values, and on top of them what the person had moved already."""
+    image = selectors.own_image(request.user, image_id)
+    serving = selectors.serving()
+    try:
+        moved = panel.read(request.GET.dict(), defaults=serving.defaults_for(request.GET.get("shown_for", "")))
+    except ParamsInvalid:
+        moved = {}
+    context = _panel_context(serving, model=request.GET.get("model", ""), chosen=moved)
+    return render(request, "picture/panel_form.html", {**context, "image": image})
+
+
 def panel_refused(request: PersonRequest, image: Image, refused: ParamsInvalid) -> HttpResponseBase:
     """Show the panel again as it was filled in, with a sentence above each setting that cannot be used."""
     context = context_of(request, image, given=request.POST.dict(), problems=refused.problems)
@@ -117,10 +132,8 @@ def context_of(
             jobs=CaptionJob.objects.filter(image=image),
             viewer=request.user,
         ),
-        "panel": panel.panel_of(defaults=serving.defaults, chosen=_like(request, image, given), problems=problems),
         "panel_open": True,
-        "seconds_per_image": serving.seconds_per_image,
-        "again_words": _again_words(serving),
+        **_panel_of(request, image, serving, given, problems),
         "is_mine": image.owner_id == request.user.pk,
         "may_discard": may_discard(request.user, image),
         "format_words": "WebP" if image.format == Image.Format.WEBP else image.format,
@@ -160,27 +173,58 @@ def _can_take_back(image: Image, request: PersonRequest) -> bool:
     return last is not None and last.reviewer_id == request.user.pk
 
 
-def _like(request: PersonRequest, image: Image, given: dict[str, str] | None) -> dict[str, Any]:
-    """Give the values the panel starts from: what was just sent, or those of an earlier draft."""
+def _panel_of(
+    request: PersonRequest,
+    image: Image,
+    serving: selectors.Serving,
+    given: dict[str, str] | None,
+    problems: dict[str, str] | None,
+) -> dict[str, Any]:
+    """Start the panel from what was just sent, or from the values of an earlier draft."""
     if given is not None:
         sent: dict[str, Any] = {name: value for name, value in given.items() if name in panel.NAMES}
-        return {**sent, "do_sample": "do_sample" in given}
+        sent["do_sample"] = "do_sample" in given
+        model, shown_for = given.get("model", ""), given.get("shown_for", "")
+        return _panel_context(serving, model=model, chosen=sent, problems=problems, shown_for=shown_for)
     try:
         earlier = caption_of(image, request.GET.get("like", ""))
     except DeskError:
         earlier = None
     if earlier is None:
-        return {}
+        return _panel_context(serving)
     known = {name: value for name, value in earlier.params.items() if name in panel.NAMES}
-    return {**known, "seed": earlier.seed}
+    return _panel_context(serving, model=earlier.model, chosen={**known, "seed": earlier.seed})
 
 
-def _again_words(serving: selectors.Serving) -> str:
-    if not serving.ready:
+def _panel_context(
+    serving: selectors.Serving,
+    *,
+    model: str = "",
+    chosen: Mapping[str, Any] | None = None,
+    problems: dict[str, str] | None = None,
+    shown_for: str | None = None,
+) -> dict[str, Any]:
+    model = panel.choice_of(serving, model)
+    return {
+        "panel": panel.panel_of(
+            defaults=serving.defaults_for(model if shown_for is None else shown_for),
+            chosen=chosen,
+            problems=problems,
+            models=panel.choices(serving),
+            model=model,
+            shown_for=shown_for,
+        ),
+        "again_words": _again_words(serving, model),
+    }
+
+
+def _again_words(serving: selectors.Serving, model: str) -> str:
+    answers = serving.find(model)
+    if answers is None:
         return "No worker is ready: the picture waits in the queue."
-    if serving.seconds_per_image is None:
+    if answers.seconds_per_image is None:
         return ""
-    return f"About {wording.duration(serving.seconds_per_image)}."
+    return f"About {wording.duration(answers.seconds_per_image)}."
 
 
 def _doing(request: PersonRequest) -> str:

@@ -8,6 +8,7 @@ _picture = [
     path("", picture.page, name="image"),
     path("live/", picture.live, name="image_live"),
     path("editor/", picture.editor, name="editor"),
+    path("settings/", picture.settings, name="settings"),
     path("reasons/", picture.reasons, name="reasons"),
     path("thumbnail/", media.thumbnail, name="thumbnail"),
     path("screen/", media.screen, name="screen"),

@@ -10,6 +10,7 @@ from tests.api.conftest import codes
 
 
 def test_it_asks_for_captions_with_parameters(api, owner):
+    factories.make_worker()
     image = factories.make_image(owner)
     answer = api.send(f"images/{image.pk}/jobs/", {"num_captions": 3, "do_sample": True, "seed": 7, "model": "demo"})
     assert answer.status_code == 201, answer.content

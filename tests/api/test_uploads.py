@@ -82,6 +82,7 @@ def test_it_takes_a_known_picture_out_of_the_trash(api, owner):
 
 
 def test_it_takes_a_model_by_form_and_by_address(api):
+    factories.make_worker()
     assert api.post("/api/v1/images/", {"file": file(), "model": "demo"}).json()["jobs"][0]["model"] == "demo"
     assert api.raw("images/?model=demo", factories.picture()).json()["jobs"][0]["model"] == "demo"
 

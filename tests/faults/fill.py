@@ -1,4 +1,4 @@
-"""Put pictures of known colours and jobs for them into a desk: `python -m tests.faults.fill COUNT [FIRST]`."""
+"""Put pictures of known colours and jobs for them into a desk: `python -m tests.faults.fill COUNT [FIRST [MODEL]]`."""
 
 import hashlib
 import os
@@ -36,12 +36,12 @@ def picture(owner: User, number: int) -> Image:
     return image
 
 
-def fill(count: int, first: int = 1, chosen: dict[str, Any] | None = None) -> None:
+def fill(count: int, first: int = 1, chosen: dict[str, Any] | None = None, model: str = "") -> None:
     """Add that many pictures, numbered from `first`, each with a job."""
     owner, _ = User.objects.get_or_create(username="olga", defaults={"password": "!"})
     for number in range(first, first + count):
-        jobs.request(image=picture(owner, number), chosen=chosen or {})
+        jobs.request(image=picture(owner, number), chosen=chosen or {}, model=model)
 
 
 if __name__ == "__main__":
-    fill(*(int(word) for word in sys.argv[1:]))
+    fill(*(int(word) for word in sys.argv[1:3]), model="".join(sys.argv[3:]))

@@ -24,6 +24,7 @@ from worker.engine.contract import Generation, Picture, Prepared
 from worker.engine.errors import DeviceLost, OutOfMemory
 
 ORDERS = "DESK_TEST_ORDERS"
+MODEL = "DESK_TEST_MODEL"
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
@@ -49,7 +50,8 @@ def words_for(number: int) -> str:
 class Scripted:
     """A Captioner without a model."""
 
-    name, revision, device, precision = "demo", "scripted", "cpu", "fp32"
+    name = os.environ.get(MODEL, "demo")
+    revision, device, precision = "scripted", "cpu", "fp32"
     is_demo, batch = True, 8
     defaults: Mapping[str, Any] = {"max_length": 16, "num_beams": 1}
 

@@ -54,9 +54,9 @@ class Workshop(Desk):
         """Leave an order for the scripted captioner."""
         (self.orders / name).write_text(words)
 
-    def fill(self, count: int, first: int = 1) -> None:
+    def fill(self, count: int, first: int = 1, model: str = "") -> None:
         """Add pictures with jobs."""
-        command = [sys.executable, "-m", "tests.faults.fill", str(count), str(first)]
+        command = [sys.executable, "-m", "tests.faults.fill", str(count), str(first), model]
         done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -69,6 +69,7 @@ def test_it_numbers_an_owner_s_pictures_from_one_and_never_again(owner, stranger
 
 
 def test_it_asks_for_captions_only_when_told_to(owner):
+    factories.make_worker()
     assert take(owner, factories.picture()).job is None
     received = take(owner, factories.picture(), chosen={"num_beams": 2}, model="demo", lane=CaptionJob.Lane.BULK)
     assert received.job.params == {"num_beams": 2}
@@ -119,6 +120,7 @@ def test_it_asks_for_captions_of_known_bytes_only_when_there_is_reason(owner):
     other = take(owner, data, chosen={"num_beams": 3}).job  # something was chosen
     assert (other.state, other.params) == ("queued", {"num_beams": 3})
     assert take(owner, data, chosen={"num_beams": 3}).job == other
+    factories.make_worker(model="other")
     assert take(owner, data, chosen={}, model="other").job not in (job, other)
     assert CaptionJob.objects.filter(image=first.image).count() == 3
 

@@ -12,14 +12,15 @@ from captions import jobs
 from captions.models import CaptionJob, Image
 from captions.models.clock import DatabaseTime
 from captions.queueing import BULK_EVERY
+from tests.factories import make_worker
 from tests.jobs.conftest import ask, claim, finish, fresh, make_image
 
 Lane = CaptionJob.Lane
 
 
-def backlog_of(owner: User, count: int, lane: int = Lane.INTERACTIVE) -> None:
+def backlog_of(owner: User, count: int, lane: int = Lane.INTERACTIVE, model: str = "") -> None:
     """Queue that many jobs without going through the service one by one; turns as the service gives them."""
-    template = ask(owner, lane=lane)[0]
+    template = ask(owner, lane=lane, model=model)[0]
     picture = template.image
     Image.objects.bulk_create(
         (
@@ -36,13 +37,20 @@ def backlog_of(owner: User, count: int, lane: int = Lane.INTERACTIVE) -> None:
     CaptionJob.objects.bulk_create(
         (
             CaptionJob(
-                image_id=pk, owner=owner, lane=lane, params_digest=template.params_digest,
+                image_id=pk, owner=owner, lane=lane, model=model, params_digest=template.params_digest,
                 batch_key=template.batch_key, turn=template.turn + 1 + n,
             )
             for n, pk in enumerate(images.values_list("pk", flat=True))
         ),
         batch_size=500,
     )  # fmt: skip
+
+
+def learn() -> None:
+    """Let PostgreSQL look at its tables, as it does by itself from time to time."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE captions_captionjob")
 
 
 def test_it_serves_the_oldest_first_within_one_owner(owner):
@@ -122,6 +130,7 @@ def test_it_refuses_a_claim_that_makes_no_sense(owner, wrong):
 
 
 def test_it_gives_a_worker_only_the_models_it_answers_for(owner):
+    make_worker(model="vit-gpt2")
     (any_model,) = ask(owner)
     (wanted,) = ask(owner, model="vit-gpt2")
     assert {job.pk for job in claim(limit=8)} == {any_model.pk}
@@ -132,6 +141,7 @@ def test_it_gives_a_worker_only_the_models_it_answers_for(owner):
 
 
 def test_it_keeps_jobs_of_different_models_in_different_batches(owner):
+    make_worker(model="vit-gpt2")
     ask(owner)
     ask(owner, model="vit-gpt2")
     assert [len(claim(models={"demo", "vit-gpt2"}, limit=8)) for _ in range(3)] == [1, 1, 0]
@@ -165,6 +175,7 @@ def test_it_hands_jobs_out_with_what_a_worker_needs(owner, django_assert_num_que
 
 
 def test_it_answers_an_equal_request_with_the_open_job(owner):
+    make_worker(model="vit-gpt2")
     image = make_image(owner)
     first = jobs.request(image=image, chosen={"num_beams": 2})
     assert first.created
@@ -179,17 +190,16 @@ def test_it_answers_an_equal_request_with_the_open_job(owner):
 
 def test_it_finds_the_next_job_by_an_index(owner):
     backlog_of(owner, 2000)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("ANALYZE captions_captionjob")
+    learn()
     for lookup, index in (
-        (jobs.waiting({"demo"}).filter(lane=0).order_by("turn", "id")[:1], "job_queue"),
+        (jobs.waiting([""]).filter(lane=0).order_by("turn", "id")[:1], "job_queue_by_model"),
         (
             CaptionJob.objects.filter(state="queued", lane=0, owner=owner).order_by("-turn")[:1],
             "job_queue",
         ),
+        (CaptionJob.objects.filter(state="queued", lane=0).order_by("turn", "id")[:1], "job_queue"),
         (
-            jobs.waiting({"demo"}).filter(lane=0, batch_key="none", isolate=False).order_by("turn", "id")[:8],
+            jobs.waiting([""]).filter(lane=0, batch_key="none", isolate=False).order_by("turn", "id")[:8],
             "job_queue_by_key",
         ),
     ):
@@ -221,6 +231,16 @@ def _rows_read() -> int:
         return int(cursor.fetchone()[0])
 
 
+def test_it_does_not_read_past_thousands_of_jobs_for_another_model(owner, stranger):
+    make_worker(model="vit-gpt2")
+    ask(owner, 20)
+    few = work_of(lambda: claim(limit=4))
+    backlog_of(stranger, 3000, model="vit-gpt2")
+    learn()
+    assert work_of(lambda: claim("w2", limit=4)) < 2 * few + 1000
+    assert work_of(lambda: claim("w3", limit=4, models={"vit-gpt2"}, takes_any=False)) < 2 * few + 1000
+
+
 def test_it_works_as_little_with_ten_thousand_waiting_jobs_as_with_fifty(owner, stranger):
     def one_round() -> dict[str, int]:
         held: list[CaptionJob] = []
@@ -236,9 +256,7 @@ def test_it_works_as_little_with_ten_thousand_waiting_jobs_as_with_fifty(owner, 
     one_round()
     few = one_round()
     backlog_of(stranger, 10_000)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE captions_captionjob")
+    learn()
     one_round()
     many = one_round()
     # Whatever reads the whole backlog reads ten thousand rows, in several steps each.

@@ -66,7 +66,8 @@ def worker(**values: object) -> Worker:
         "seconds_per_image": 0.8,
         "seen_at": timezone.now() + timedelta(minutes=10),
     }
-    return Worker.objects.update_or_create(name="shown", defaults={**ready, **values})[0]
+    name = values.pop("name", "shown")
+    return Worker.objects.update_or_create(name=name, defaults={**ready, **values})[0]
 
 
 def held(image: Image, **params: object) -> CaptionJob:
@@ -120,7 +121,9 @@ def every_state(owner: User, picture: Callable[[User], Image] = row) -> dict[str
     made["queue"] = picture(owner)
     jobs.request(image=made["queue"], chosen={})
     made["wait"] = picture(owner)
+    passing = worker(name="passing", model="another-model", is_demo=False)
     jobs.request(image=made["wait"], chosen={}, model="another-model")
+    passing.delete()
     made["empty"] = picture(owner)
     for image in made.values():
         image.refresh_from_db()

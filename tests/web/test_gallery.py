@@ -51,7 +51,7 @@ def test_it_shows_every_state_of_a_card(olga: Client, owner: User) -> None:
     assert LOOK.findall(page) == LOOKS
     for said in (
         "Nobody has asked for a caption yet.",
-        "Asked for the model “another-model”, and no worker has it loaded.",
+        "No worker serves the model “another-model” now. The picture is safe, keeps its place and starts by itself",
         "in the queue. A draft should be here in about",
         "The caption is being written and should be here",
         "You stopped this.",

@@ -11,7 +11,7 @@ from captions.models import Worker
 from tests.worker.conftest import Watched
 from worker.engine.catalogue import CATALOGUE
 from worker.heartbeat import Row, Tally
-from worker.service import _progress, names_of, plain, warm_up
+from worker.service import _progress, names_of, plain, published, warm_up
 
 
 def test_it_answers_to_every_name_of_its_model(settings) -> None:
@@ -21,6 +21,10 @@ def test_it_answers_to_every_name_of_its_model(settings) -> None:
     assert names == {"vit-gpt2", entry.source, f"{entry.source}@{entry.revision}"}
     settings.CAPTION_MODEL = "/models/mine"
     assert names_of(SimpleNamespace(name="mine", revision="local:1")) == {"mine", "mine@local:1", "/models/mine"}
+
+
+def test_it_tells_nobody_where_a_model_lies_on_its_machine() -> None:
+    assert published({"mine", "mine@local:1", "/models/mine", "~/mine", "../mine"}) == ["mine", "mine@local:1"]
 
 
 def test_it_publishes_defaults_that_json_can_hold() -> None:

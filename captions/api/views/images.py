@@ -42,7 +42,9 @@ KNOB_PARAMETERS: Final = [
     for knob in KNOBS
 ]
 MODEL_PARAMETER: Final = OpenApiParameter(
-    "model", {"type": "string", "maxLength": 200}, description="The model to ask for; any that serves when left out."
+    "model",
+    {"type": "string", "maxLength": 200},
+    description="The model to ask for, by one of the names of `/api/v1/models/`; left out, one that is a default.",
 )
 PICTURE_TYPES: Final = sorted({kind for _, kind in media.FILES.values()})
 
@@ -85,7 +87,7 @@ class Images(ImageView):
     serializer_class = ImageSerializer
     parser_classes = [uploads.MultipartForm]
     filterset_class = ImageFilter
-    refuses = {"GET": [400], "POST": [400, 413, 415, 507]}
+    refuses = {"GET": [400], "POST": [400, 409, 413, 415, 507]}
 
     @extend_schema(
         operation_id="list_images",
@@ -128,7 +130,12 @@ class Images(ImageView):
         seconds = wait_seconds(request)
         upload = uploads.take(request)
         received = ingest.receive(
-            owner=self.person, file=upload.file, filename=upload.filename, chosen=upload.chosen, model=upload.model
+            owner=self.person,
+            file=upload.file,
+            filename=upload.filename,
+            chosen=upload.chosen,
+            model=upload.model,
+            lane=CaptionJob.Lane.INTERACTIVE if seconds else None,
         )
         image = received.image
         address = request.build_absolute_uri(reverse("api-image", args=[image.pk]))

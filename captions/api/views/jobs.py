@@ -71,7 +71,7 @@ class JobsOfImage(ImageView):
     serializer_class = JobSerializer
     filterset_class = None
     parser_classes = [JSONParser, FormParser, MultipartForm]
-    refuses = {"GET": [400], "POST": [400, 413, 415]}
+    refuses = {"GET": [400], "POST": [400, 409, 413, 415]}
 
     @extend_schema(
         operation_id="list_jobs_of_image",

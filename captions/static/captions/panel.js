@@ -59,12 +59,14 @@ const ready = (form) => {
   label(form);
 };
 document.querySelectorAll("[data-panel]").forEach(ready);
-document.addEventListener("htmx:oobAfterSwap", () => document.querySelectorAll("[data-panel]").forEach(ready));
+for (const swapped of ["htmx:oobAfterSwap", "htmx:afterSwap"]) {
+  document.addEventListener(swapped, () => document.querySelectorAll("[data-panel]").forEach(ready));
+}
 document.addEventListener("input", (event) => {
   const form = event.target.closest("[data-panel]");
   if (!form) return;
   if (event.target.name === "preset") preset(form, event.target);
-  else if (event.target.name !== "seed") matchesNone(form);
+  else if (event.target.name !== "seed" && event.target.name !== "model") matchesNone(form);
   widen(form, event.target);
   wake(form);
   label(form);
