@@ -47,6 +47,15 @@ def _whole(name: str, default: int, *, at_least: int, at_most: int) -> int:
     return int(raw)
 
 
+def _batch(name: str, *, at_most: int) -> int:
+    raw = _text(name, "auto")
+    if raw == "auto":
+        return 0
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= at_most:
+        _refuse(name, f"must be auto, or a whole number from 1 to {at_most}.")
+    return int(raw)
+
+
 def _number(name: str, default: float, *, at_least: float, at_most: float) -> float:
     try:
         value = float(_text(name, str(default)))
@@ -204,14 +213,13 @@ CELERY_BEAT_SCHEDULE = {
 # --- Captioning ----------------------------------------------------------------------------------------------------
 
 CAPTION_MODEL = _text("CAPTION_MODEL", "auto")
-<<<<<<< HEAD
-CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
-=======
 CAPTION_SERVES_DEFAULT = _flag("CAPTION_SERVES_DEFAULT", True)
-CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16"))
->>>>>>> models-queue
+CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
 CAPTION_DEVICE = _text("CAPTION_DEVICE", "auto")
-CAPTION_BATCH = _whole("CAPTION_BATCH", 8, at_least=1, at_most=256)
+CAPTION_BATCH = _batch("CAPTION_BATCH", at_most=256)  # 0: found by measuring
+CAPTION_BATCH_SECONDS = _number("CAPTION_BATCH_SECONDS", 4, at_least=0.05, at_most=600)
+CAPTION_MEMORY_MB = _whole("CAPTION_MEMORY_MB", 0, at_least=0, at_most=10_000_000)
+CAPTION_IDLE_SECONDS = _number("CAPTION_IDLE_SECONDS", 0, at_least=0, at_most=604_800)
 CAPTION_DOWNLOAD = _flag("CAPTION_DOWNLOAD", True)
 MODEL_DIR = Path(_text("MODEL_DIR", str(DATA_DIR / "models"))).expanduser().absolute()
 LEASE_SECONDS = _number("LEASE_SECONDS", 60, at_least=1, at_most=3600)

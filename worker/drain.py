@@ -33,6 +33,7 @@ from captions.models import CaptionJob
 from captions.params import GenerationParams, complete, defaults_from
 from worker.engine import Candidate, Captioner, Prepared
 from worker.engine.errors import DeviceLost, OutOfMemory
+from worker.engine.resting import Resting
 from worker.heartbeat import Held, Tally
 
 log = structlog.get_logger(__name__)
@@ -104,6 +105,7 @@ class Drain:
         batch: int,
         lease_seconds: float,
         poll_seconds: float,
+        idle_seconds: float = 0.0,
         deadline: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """`models` and `takes_any` are as for `jobs.claim`; `deadline` guards every call of the engine."""
@@ -119,6 +121,7 @@ class Drain:
         self._fetcher = ThreadPoolExecutor(1, "fetch")
         self._readers = ThreadPoolExecutor(READERS, "read")
         self._writer = ThreadPoolExecutor(1, "hand-in")
+        self._idle_seconds, self._worked_at = idle_seconds, time.monotonic()
         self._coming: Future[Fetched | None] | None = None
         self._written: Future[None] | None = None
         self._is_cut_off = False
@@ -142,8 +145,15 @@ class Drain:
     def _wait_for_the_bell(self) -> None:
         until = time.monotonic() + self._poll_seconds
         while not self.is_stopping and not self.bell.wait(min(0.25, self._poll_seconds)):
+            self._rest_when_idle()
             if time.monotonic() >= until:
                 return
+
+    def _rest_when_idle(self) -> None:
+        """Let the model go after `idle_seconds` without work; the next picture loads it again."""
+        is_idle = self._idle_seconds and time.monotonic() - self._worked_at > self._idle_seconds
+        if is_idle and isinstance(self.captioner, Resting) and not self.captioner.is_resting:
+            self.captioner.rest()
 
     def close(self) -> None:
         """Hand in what is done, give back what is not, and end the threads. Twice does no harm."""
@@ -274,6 +284,7 @@ class Drain:
                 return [_failure(ours[0].job, error)]
             log.warning("batch failed, trying its pictures alone", pictures=len(ours), error=_words(error))
             return [outcome for task in ours for outcome in self._captioned([task])]
+        self._worked_at = time.monotonic()
         self._tally.took(time.monotonic() - began, len(ours))
         return list(found)
 

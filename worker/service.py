@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -24,6 +25,8 @@ from worker.engine import Captioner, EngineError, load
 from worker.engine.catalogue import entry_of
 from worker.engine.choice import AUTO, DEMO_WORDS, REMEDY, choose
 from worker.engine.errors import DeviceLost
+from worker.engine.resting import Resting
+from worker.engine.tuning import Bounds, tune
 from worker.handover import Handover
 from worker.heartbeat import Held, Row, Tally, Watchdog, heartbeat, sweeper
 
@@ -118,6 +121,8 @@ class WorkerService:
     def _load(self) -> Captioner:
         captioner, notice = load_captioner(lambda words: self.row.say(notice=words))
         warm_up(captioner, self._deadline)
+        if not settings.CAPTION_BATCH:
+            find_batch(captioner, self._deadline)
         self.models |= names_of(captioner)
         entry = entry_of(captioner.name)
         self.row.say(
@@ -132,7 +137,7 @@ class WorkerService:
             is_demo=captioner.is_demo,
             notice=notice[:500],
             defaults=plain(captioner.defaults),
-            batch_size=settings.CAPTION_BATCH,
+            batch_size=captioner.batch,
         )
         self._hear(queue_of(name) for name in sorted(self.models))
         log.info(
@@ -156,7 +161,8 @@ class WorkerService:
             takes_any=settings.CAPTION_SERVES_DEFAULT,
             held=self.held,
             tally=self.tally,
-            batch=settings.CAPTION_BATCH,
+            batch=captioner.batch,
+            idle_seconds=settings.CAPTION_IDLE_SECONDS,
             lease_seconds=settings.LEASE_SECONDS,
             poll_seconds=settings.POLL_SECONDS,
             deadline=self._deadline,
@@ -193,13 +199,15 @@ def load_captioner(tell: Callable[[str], None]) -> tuple[Captioner, str]:
         choice = choose(settings.MODEL_DIR, allow_download=settings.CAPTION_DOWNLOAD, progress=_progress(tell))
         name, notice = choice.name, choice.reason if choice.is_demo else ""
         log.info("model chosen", model=name)
-    captioner = load(
+    make = partial(
+        load,
         name,
         device=settings.CAPTION_DEVICE,
         precision=settings.CAPTION_PRECISION,
         store=settings.MODEL_DIR,
-        batch=settings.CAPTION_BATCH,
+        batch=settings.CAPTION_BATCH or None,
     )
+    captioner = Resting(make) if settings.CAPTION_IDLE_SECONDS else make()
     return captioner, notice or (f"{DEMO_WORDS} To get the real model, run: {REMEDY}" if captioner.is_demo else "")
 
 
@@ -221,6 +229,17 @@ def warm_up(captioner: Captioner, deadline: Callable[[], AbstractContextManager[
     params = complete({"seed": 0}, defaults=defaults_from(captioner.defaults))
     with deadline():
         captioner.caption([picture], params)
+
+
+def find_batch(captioner: Captioner, deadline: Callable[[], AbstractContextManager[None]]) -> None:
+    """Choose how many pictures run at once, by running some within the settings' bounds."""
+
+    def guard(run: Callable[[], object]) -> None:
+        with deadline():
+            run()
+
+    bounds = Bounds(settings.CAPTION_BATCH_SECONDS, settings.CAPTION_MEMORY_MB * 2**20 or None)
+    tune(captioner, complete({"seed": 0}, defaults=defaults_from(captioner.defaults)), bounds, guard=guard)
 
 
 def plain(defaults: Any) -> dict[str, Any]:

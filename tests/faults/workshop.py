@@ -24,6 +24,7 @@ QUICK = {
     "CRASH_PAUSE_SECONDS": "1",
     "DRAIN_SECONDS": "10",
     "LOG_LEVEL": "INFO",
+    "CAPTION_BATCH": "8",
 }
 WARM_UP = 0x808080  # the number that the warm-up's grey picture reads as
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = (ROOT / "captionsite/settings.py").read_text()
 # The first argument of every environment reader in the settings file.
-READ = set(re.findall(r'_(?:text|flag|whole|number|choice|words)\(\s*"([A-Z_]+)"', SETTINGS))
+READ = set(re.findall(r'_(?:text|flag|whole|number|choice|words|batch)\(\s*"([A-Z_]+)"', SETTINGS))
 DOCUMENTED = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
 
 
@@ -69,3 +69,10 @@ def test_it_needs_a_told_secret_key_with_a_database_server(tmp_path):
 def test_it_spells_a_unix_socket_for_celery(tmp_path):
     done = read_settings(tmp_path, "s.CELERY_BROKER_URL", REDIS_URL="unix:///tmp/a b/x.sock?db=2")
     assert done.stdout.strip() == "redis+socket:///tmp/a b/x.sock?virtual_host=2"
+
+
+def test_it_takes_a_batch_of_a_number_or_found_by_measuring(tmp_path):
+    assert read_settings(tmp_path, "s.CAPTION_BATCH").stdout.strip() == "0"
+    assert read_settings(tmp_path, "s.CAPTION_BATCH", CAPTION_BATCH="16").stdout.strip() == "16"
+    refused = read_settings(tmp_path, CAPTION_BATCH="many")
+    assert "CAPTION_BATCH must be auto, or a whole number from 1 to 256" in refused.stderr

@@ -18,6 +18,7 @@ from tests.worker.conftest import Watched
 from worker.drain import Drain
 from worker.engine import Candidate
 from worker.engine.errors import DeviceLost
+from worker.engine.resting import Resting
 
 State = CaptionJob.State
 
@@ -257,3 +258,18 @@ def test_it_looks_for_work_without_any_bell(drain: Drain, ask) -> None:
     finally:
         drain.ask_to_stop()
         serving.join(30)
+
+
+def test_it_lets_an_idle_model_go_and_loads_it_for_the_next_picture(drain: Drain, captioner: Watched, ask) -> None:
+    drain.captioner = resting = Resting(lambda: captioner)
+    drain._idle_seconds = 0.3
+    serving = threading.Thread(target=drain.serve)
+    serving.start()
+    until(lambda: resting.is_resting, what="the idle model is let go")
+    ask(2)
+    drain.bell.set()
+    until(lambda: states()[State.DONE] == 2, what="both are captioned")
+    drain.ask_to_stop()
+    drain.bell.set()
+    serving.join(20)
+    assert not serving.is_alive()

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture, or a folder to search")
         parser.add_argument("--format", choices=["table", "json", "jsonl", "csv"], default="table")
         parser.add_argument("--model", default=settings.CAPTION_MODEL, help="as CAPTION_MODEL")
-        parser.add_argument("--batch", type=int, default=settings.CAPTION_BATCH, help="pictures at once")
+        parser.add_argument("--batch", type=int, default=settings.CAPTION_BATCH or 8, help="pictures at once")
         for knob in KNOBS:
             parser.add_argument(f"--{knob.name.replace('_', '-')}", **_option(knob))
 
