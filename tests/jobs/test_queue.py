@@ -192,7 +192,7 @@ def test_it_finds_the_next_job_by_an_index(owner):
     backlog_of(owner, 2000)
     learn()
     for lookup, index in (
-        (jobs.waiting([""]).filter(lane=0).order_by("turn", "id")[:1], "job_queue_by_model"),
+        (jobs.waiting([""]).filter(lane=0).order_by("turn", "id")[:1], "job_queue"),
         (
             CaptionJob.objects.filter(state="queued", lane=0, owner=owner).order_by("-turn")[:1],
             "job_queue",
