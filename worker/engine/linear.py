@@ -25,7 +25,7 @@ class Plain:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """`weight` is outputs,inputs."""
-        self.weight, self.bias = weight.contiguous(), bias
+        self.weight, self.bias, self.outputs = weight.contiguous(), bias, len(weight)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """N,inputs -> N,outputs."""
@@ -38,7 +38,7 @@ class Packed:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """`weight` is outputs,inputs; it is copied."""
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
-        self.bias = bias
+        self.bias, self.outputs = bias, len(weight)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """N,inputs -> N,outputs."""
@@ -75,7 +75,7 @@ class Quantised:
         # Without VNNI two products are summed in 16 bits before they are widened: 127 steps would overflow there.
         self.steps = steps = 127 if has_vnni() else 63
         self.weight = torch.ops.onednn.qlinear_prepack(weight.contiguous(), None)
-        self.scale = scale.contiguous() / steps
+        self.scale, self.outputs = scale.contiguous() / steps, len(scale)
         self.nought = torch.zeros(len(scale), dtype=torch.int32)
         self.bias = torch.zeros(len(scale)) if bias is None else bias.float()
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from worker.engine import blueprint as blueprints
 from worker.engine import families, looking
 from worker.engine.blueprint import Blueprint
-from worker.engine.catalogue import BUNDLED, entry_of
+from worker.engine.catalogue import entry_of
 from worker.engine.contract import Captioner
 from worker.engine.errors import ModelUnsupported
 from worker.engine.families import Family
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 LARGE: Final = 30_000_000  # weights; smaller models gain nothing from int8
 INT8: Final = "int8"  # the folder in the store that keeps models in int8
-EXAMPLES: Final = BUNDLED.parent / "examples"
 
 
 def load(
@@ -110,15 +109,17 @@ def saved_name(identity: Identity) -> str:
 
 
 def trial_pictures() -> list[Image.Image]:
-    """Give pictures to check a model with: the bundled examples, and some of soft colours and of noise."""
-    found = []
-    for path in sorted(EXAMPLES.glob("*.*")):
-        with Image.open(path) as picture:
-            found.append(picture.convert("RGB"))
+    """Draw pictures to check a model with: some of plain shapes, some of soft colours, one of noise."""
     chance = np.random.default_rng(8)
+    found = []
     for side in (2, 3, 5, 8, 64):
         noise = Image.fromarray(chance.integers(0, 256, (side, side, 3), dtype=np.uint8))
         found.append(noise.resize((256, 256), Image.Resampling.BICUBIC))
+    for ground, shape in (("beige", "red"), ("navy", "yellow"), ("white", "green")):
+        drawn = Image.new("RGB", (256, 256), ground)
+        left, top = (int(edge) for edge in chance.integers(20, 120, 2))
+        ImageDraw.Draw(drawn).ellipse((left, top, left + 100, top + 110), fill=shape)
+        found.append(drawn)
     return found
 
 
