@@ -18,7 +18,7 @@ test:  ## Set up and run every check and test
 lint:  ## Only the checks: style, types, contracts, migrations, deployment
 	@$(PYTHON) captionsite/bootstrap.py lint
 
-bench:  ## Measure, and print one table (results in benchmarks/out)
+bench:  ## Measure, and print one table (results in benchmarks/results)
 	@$(PYTHON) captionsite/bootstrap.py bench
 
 chaos:  ## Kill, stop and flush while 500 pictures are captioned, and count

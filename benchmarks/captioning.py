@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 ALONE, TOGETHER = 3, 16  # pictures that a program captions one by one, and in batches
-BATCHES: Final = (4, 8, 16)
-PLAIN_BATCHES: Final = (4, 8, 16)
+BATCHES: Final = (8, 16)
 MEMORY_MIB: Final = 1.2e9 / 2**20
 
 
@@ -70,7 +69,7 @@ class Bench:
 
     def engine(self, precision: str, batch: int, *, pictures: int) -> None:
         """Time the engine."""
-        arguments = ["--fixed-length", "--runs", "2", "--precision", precision, "--batch", str(batch)]
+        arguments = ["--fixed-length", "--runs", "1", "--precision", precision, "--batch", str(batch)]
         arguments += ["--store", str(self.store)]
         self.run(f"{precision} {batch}", "engine", *arguments, pictures=pictures)
 

@@ -17,7 +17,7 @@ from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.decoder import Decoder
 from worker.engine.encoder import Encoder
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
-from worker.engine.pictures import Preprocessing
+from worker.engine.pictures import LARGEST_SIDE, Preprocessing
 from worker.engine.rules import Rules, Wishes, wishes
 from worker.engine.search import Sentence, decode
 from worker.engine.weights import Weights
@@ -84,6 +84,7 @@ class ViTGPT2:
         self.device, self.precision = str(model.device), model.precision
         self.defaults: Mapping[str, Any] = dict(defaults)
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
+        self.side = max(preprocessing.size or (LARGEST_SIDE,))  # pixels: what a picture is shrunk to
         self.start_token, self.pad_token = blueprint.start, blueprint.pad
         self._model, self._preprocessing, self._words = model, preprocessing, words
         self._lock = threading.Lock()
