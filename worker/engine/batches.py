@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import torch
 
+from worker.engine.contract import Generation
 from worker.engine.errors import DeviceLost, OutOfMemory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 BATCH: Final[Mapping[str, int]] = {"cpu": 8, "cuda": 32}  # pictures at once, where nobody chose another number
+
+
+def one_each(images: Sequence[object], params: Generation | Sequence[Generation]) -> list[Generation]:
+    """Give the parameters of every picture. Raises ValueError when there are more or fewer than pictures."""
+    each = list(params) if isinstance(params, Sequence) else [params] * len(images)
+    if len(each) != len(images):
+        raise ValueError(f"There are {len(images)} pictures but parameters for {len(each)}.")
+    return each
+
+
+def alike(kinds: Iterable[Hashable]) -> list[list[int]]:
+    """Group the places of equal kinds."""
+    groups: dict[Hashable, list[int]] = {}
+    for place, kind in enumerate(kinds):
+        groups.setdefault(kind, []).append(place)
+    return list(groups.values())
 
 
 class Batches:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig
 
-from worker.engine.batches import BATCH, Batches, is_out_of_memory
+from worker.engine.batches import BATCH, Batches, alike, is_out_of_memory, one_each
 from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.devices import DTYPES
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
@@ -172,18 +171,13 @@ class Generated:
 
     def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
         """See Captioner.caption."""
-        each = list(params) if isinstance(params, Sequence) else [params] * len(images)
-        if len(each) != len(images):
-            raise ValueError(f"There are {len(images)} pictures but parameters for {len(each)}.")
+        each = one_each(images, params)
         for one in {_knobs(one): one for one in each}.values():
             _refuse_contradictions(one)
         ready = [image if isinstance(image, Prepared) else self.prepare(image) for image in images]
-        alike: dict[Any, list[int]] = defaultdict(list)
-        for place, (picture, one) in enumerate(zip(ready, each, strict=True)):
-            alike[_knobs(one), _look(picture)].append(place)
         found: dict[int, list[Candidate]] = {}
         with self._lock, torch.inference_mode():
-            for places in alike.values():
+            for places in alike((_knobs(one), _look(picture)) for picture, one in zip(ready, each, strict=True)):
                 jobs = [(ready[place], each[place].seed) for place in places]
                 found.update(zip(places, self._run(jobs, each[places[0]]), strict=True))
         return [found[place] for place in range(len(images))]

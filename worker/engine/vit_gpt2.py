@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from worker.engine.batches import BATCH, Batches
+from worker.engine.batches import BATCH, Batches, alike, one_each
 from worker.engine.blueprint import Blueprint
 from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.decoder import Decoder
@@ -105,13 +105,11 @@ class ViTGPT2:
 
     def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
         """See Captioner.caption."""
-        every = list(params) if isinstance(params, Sequence) else [params] * len(images)
-        if len(every) != len(images):
-            raise ValueError(f"There are {len(images)} pictures but parameters for {len(every)}.")
-        tasks = [(image, self._wishes(one)) for image, one in zip(images, every, strict=True)]
+        wanted = [self._wishes(one) for one in one_each(images, params)]
+        tasks = list(zip(images, wanted, strict=True))
         results: dict[int, list[Candidate]] = {}
         with self._lock, torch.inference_mode():
-            for places in _alike(tasks):
+            for places in alike(wish.shape for wish in wanted):
                 mine = [tasks[place] for place in places]
                 found = self._batches.run(self._batch, mine, width=mine[0][1].width)
                 results |= dict(zip(places, found, strict=True))
@@ -140,11 +138,3 @@ class ViTGPT2:
             length_penalty=float(self.defaults.get("length_penalty", 1.0)),
             early_stopping=early if early == "never" else bool(early),
         )
-
-
-def _alike(tasks: Sequence[tuple[Picture, Wishes]]) -> list[list[int]]:
-    """Group the places of tasks that may share a batch."""
-    groups: dict[Any, list[int]] = {}
-    for place, (_, wish) in enumerate(tasks):
-        groups.setdefault(wish.shape, []).append(place)
-    return list(groups.values())
