@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import VisionEncoderDecoderModel
 
-from benchmarks import exporting, rivals
+from benchmarks import exporting
 from benchmarks.exporting import Cross, Encoder, Step
 from benchmarks.rivals import Rival, main, same
 from worker.engine.contract import Captioner
