@@ -119,7 +119,8 @@ class Weights:
 
     def _keep(self, name: str, tensor: Tensor) -> Tensor:
         if self.precision == "int8":
-            self.kept[name] = tensor
+            # A view would keep the whole file in memory, with the weights that were packed into copies of their own.
+            tensor = self.kept[name] = tensor.clone()
         return tensor
 
     def _read(self, name: str, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
