@@ -190,8 +190,8 @@ def death_by(status: int, memory_kills_before: int | None, memory_kills_after: i
     if status >= 0:
         return Death(f"worker process ended with status {status}")
     reason = f"worker process died by {signal.Signals(-status).name}"
-    is_counted = memory_kills_before is not None and memory_kills_after is not None
-    from_outside = -status == signal.SIGKILL and is_counted and memory_kills_before == memory_kills_after
+    memory_stood = memory_kills_before is not None and memory_kills_before == memory_kills_after
+    from_outside = -status == signal.SIGKILL and memory_stood
     return Death(f"{reason}, sent from outside" if from_outside else reason, from_outside)
 
 

@@ -16,10 +16,19 @@ BATCH: Final[Mapping[str, int]] = {"cpu": 8, "cuda": 32}  # pictures at once, wh
 
 
 def one_each(images: Sequence[object], params: Generation | Sequence[Generation]) -> list[Generation]:
-    """Give the parameters of every picture. Raises ValueError when there are more or fewer than pictures."""
+    """Give the parameters of every picture.
+
+    Raises ValueError when there are more or fewer than pictures, and for those that contradict each other.
+    """
     each = list(params) if isinstance(params, Sequence) else [params] * len(images)
     if len(each) != len(images):
         raise ValueError(f"There are {len(images)} pictures but parameters for {len(each)}.")
+    for one in each:
+        if not one.do_sample and one.num_beams < one.num_captions:
+            raise ValueError(
+                f"A search {one.num_beams} wide cannot give {one.num_captions} captions. "
+                "Widen it to the number of captions, or turn sampling on."
+            )
     return each
 
 
@@ -73,6 +82,21 @@ class Batches:
         half = len(items) // 2
         self._fits[width] = half
         return self._halving(work, items[:half], width) + self._halving(work, items[half:], width)
+
+
+class Batched:
+    """The part of a captioner that makes its own batches."""
+
+    _batches: Batches
+
+    @property
+    def batch(self) -> int:
+        """See Captioner.batch."""
+        return self._batches.most
+
+    @batch.setter
+    def batch(self, pictures: int) -> None:
+        self._batches.most = pictures
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,30 @@ QWEN_TEMPLATE: Final = (
     "<|im_start|>user\n<|vision_start|>{image}<|vision_end|>{prompt}<|im_end|>\n<|im_start|>assistant\n"
 )
 
+IDEFICS3: Final = Family(
+    kind="idefics3",
+    architecture="Idefics3ForConditionalGeneration",
+    config="Idefics3Config",
+    parts={"text_config": "LlamaConfig", "vision_config": "Idefics3VisionConfig"},
+    eye="Idefics3ImageProcessor",
+    language="llama",
+    template=SMOL_TEMPLATE,
+    prompt=SENTENCE,
+    image_token="<image>",  # noqa: S106  # a word of the vocabulary
+    half="bf16",  # trained in it; fp16 has a narrower range
+)
+QWEN2_VL: Final = Family(
+    kind="qwen2_vl",
+    architecture="Qwen2VLForConditionalGeneration",
+    config="Qwen2VLConfig",
+    parts={"text_config": "Qwen2VLTextConfig", "vision_config": "Qwen2VLVisionConfig"},
+    eye="Qwen2VLImageProcessor",
+    template=QWEN_TEMPLATE,
+    prompt=SENTENCE,
+    image_token="<|image_pad|>",  # noqa: S106  # as above
+    half="bf16",  # trained in it; fp16 has a narrower range
+)
+
 FAMILIES: Final[Mapping[str, Family]] = {
     family.kind: family
     for family in (
@@ -90,53 +114,24 @@ FAMILIES: Final[Mapping[str, Family]] = {
             language="bart",
             template="{image}<s>{prompt}</s>",
             prompt="What does the image describe?",  # the question it was trained on for short captions
-            image_token="<image>",  # noqa: S106  # a word of the vocabulary
-        ),
-        Family(
-            kind="idefics3",
-            architecture="Idefics3ForConditionalGeneration",
-            config="Idefics3Config",
-            parts={"text_config": "LlamaConfig", "vision_config": "Idefics3VisionConfig"},
-            eye="Idefics3ImageProcessor",
-            language="llama",
-            template=SMOL_TEMPLATE,
-            prompt=SENTENCE,
             image_token="<image>",  # noqa: S106  # as above
-            half="bf16",  # trained in it; fp16 has a narrower range
         ),
-        Family(
+        IDEFICS3,
+        replace(
+            IDEFICS3,
             kind="smolvlm",
             architecture="SmolVLMForConditionalGeneration",
             config="SmolVLMConfig",
             parts={"text_config": "LlamaConfig", "vision_config": "SmolVLMVisionConfig"},
             eye="SmolVLMImageProcessor",
-            language="llama",
-            template=SMOL_TEMPLATE,
-            prompt=SENTENCE,
-            image_token="<image>",  # noqa: S106  # as above
-            half="bf16",  # trained in it; fp16 has a narrower range
         ),
-        Family(
-            kind="qwen2_vl",
-            architecture="Qwen2VLForConditionalGeneration",
-            config="Qwen2VLConfig",
-            parts={"text_config": "Qwen2VLTextConfig", "vision_config": "Qwen2VLVisionConfig"},
-            eye="Qwen2VLImageProcessor",
-            template=QWEN_TEMPLATE,
-            prompt=SENTENCE,
-            image_token="<|image_pad|>",  # noqa: S106  # as above
-            half="bf16",  # trained in it; fp16 has a narrower range
-        ),
-        Family(
+        QWEN2_VL,
+        replace(
+            QWEN2_VL,
             kind="qwen2_5_vl",
             architecture="Qwen2_5_VLForConditionalGeneration",
             config="Qwen2_5_VLConfig",
             parts={"text_config": "Qwen2_5_VLTextConfig", "vision_config": "Qwen2_5_VLVisionConfig"},
-            eye="Qwen2VLImageProcessor",
-            template=QWEN_TEMPLATE,
-            prompt=SENTENCE,
-            image_token="<|image_pad|>",  # noqa: S106  # as above
-            half="bf16",  # trained in it; fp16 has a narrower range
         ),
     )
 }

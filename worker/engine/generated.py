@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig
 
-from worker.engine.batches import BATCH, Batches, alike, is_out_of_memory, one_each
+from worker.engine.batches import BATCH, Batched, Batches, alike, is_out_of_memory, one_each
 from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.devices import DTYPES
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
@@ -129,7 +129,7 @@ def try_out(voice: Voice, eye: Eye) -> None:
         raise ModelUnsupported(f"The model cannot see what its files say it should see: {error}") from error
 
 
-class Generated:
+class Generated(Batched):
     """A Captioner. One thread at a time runs the model; others wait.
 
     Lengths mean the same for every architecture: `max_length` counts the generated tokens and one before them, so that
@@ -156,15 +156,6 @@ class Generated:
         self._batches = Batches(batch or BATCH[voice.model.device.type], self.device)
         self._lock = threading.Lock()
 
-    @property
-    def batch(self) -> int:
-        """See Captioner.batch."""
-        return self._batches.most
-
-    @batch.setter
-    def batch(self, pictures: int) -> None:
-        self._batches.most = pictures
-
     def prepare(self, image: Image.Image) -> Prepared:
         """See Captioner.prepare."""
         return self._eye.prepare(image)
@@ -172,8 +163,6 @@ class Generated:
     def caption(self, images: Sequence[Picture], params: Generation | Sequence[Generation]) -> list[list[Candidate]]:
         """See Captioner.caption."""
         each = one_each(images, params)
-        for one in {_knobs(one): one for one in each}.values():
-            _refuse_contradictions(one)
         ready = [image if isinstance(image, Prepared) else self.prepare(image) for image in images]
         found: dict[int, list[Candidate]] = {}
         with self._lock, torch.inference_mode():
@@ -256,14 +245,6 @@ class Generated:
             pad_token_id=self._voice.pad,
             **self._voice.extra,
             **(sampling if params.do_sample else {}),
-        )
-
-
-def _refuse_contradictions(params: Generation) -> None:
-    if not params.do_sample and params.num_beams < params.num_captions:
-        raise ValueError(
-            f"A search {params.num_beams} wide cannot give {params.num_captions} captions. "
-            "Widen it to the number of captions, or turn sampling on."
         )
 
 

@@ -127,8 +127,7 @@ def _generated(
     folder: Path, identity: Identity, family: Family, *, device: str, precision: str, batch: int | None
 ) -> Captioner:
     plan, entry = families.read(folder, family), entry_of(identity.name)
-    pictures = {**looking.settings(folder), **(entry.pictures if entry else {})}
-    looking.plain(pictures, family)
+    pictures = looking.plain({**looking.settings(folder), **(entry.pictures if entry else {})}, family)
     _shut_the_hub()
 
     from transformers.utils import logging

@@ -100,17 +100,16 @@ def plain(published: Mapping[str, Any], family: Family) -> dict[str, Any]:
     return kept | (_free_size(published) if family.eye == FREE_SIZE else _sizes(published))
 
 
-def eye(published: Mapping[str, Any], family: Family, patches: Mapping[str, int]) -> Eye:
-    """Build what prepares pictures. `patches` are the model's own numbers, where the pictures' size is free.
+def eye(kept: Mapping[str, Any], family: Family, patches: Mapping[str, int]) -> Eye:
+    """Build what prepares pictures from what `plain` kept.
 
-    Raises ModelUnsupported.
+    `patches` are the model's own numbers, where the pictures' size is free.
     """
     import transformers
 
-    kept = plain(published, family)
     if patches:
         most = MOST_PATCHES * patches["patch_size"] ** 2
-        kept["size"] = {name: min(pixels, most) for name, pixels in kept["size"].items()}
+        kept = {**kept, "size": {name: min(pixels, most) for name, pixels in kept["size"].items()}}
     return Eye(getattr(transformers, f"{family.eye}Pil")(**kept, **patches))
 
 

@@ -58,15 +58,7 @@ class Wishes:
 
 
 def wishes(params: Generation, **others: Any) -> Wishes:
-    """Read generation parameters; `others` are the wishes that they do not have.
-
-    Raises ValueError when a search that is narrower than the number of captions is asked for.
-    """
-    if not params.do_sample and params.num_beams < params.num_captions:
-        raise ValueError(
-            f"A search {params.num_beams} wide cannot give {params.num_captions} captions. "
-            "Widen it to the number of captions, or turn sampling on."
-        )
+    """Read generation parameters; `others` are the wishes that they do not have."""
     names = (*("max_length", "num_beams", "do_sample", "temperature", "top_k", "top_p", "repetition_penalty"),)
     known = {name: getattr(params, name) for name in (*names, "no_repeat_ngram_size", "num_captions", "seed")}
     return Wishes(**known, **others)
@@ -103,7 +95,9 @@ class Rules:
         ]
         self._temperature = column("temperature", torch.float32)
         self._top_k, self._top_p = column("top_k", torch.long), column("top_p", torch.float32)
-        self._top_ks = [wish.top_k for wish in every]
+        # 0 stands for all tokens. Of a picture that needs fewer, the others are masked.
+        self._most_kept = 0 if any(wish.top_k == 0 for wish in every) else max(wish.top_k for wish in every)
+        self._keeps_all = all(wish.top_k == 0 and wish.top_p >= 1.0 for wish in every)
         self._has_top_p = any(wish.top_p < 1.0 for wish in every)
         if self.is_chance:
             seeds = [random.SystemRandom().randrange(SEEDS) if wish.seed is None else wish.seed for wish in every]
@@ -114,8 +108,6 @@ class Rules:
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(self, name, value[pictures])
-        if self._top_ks:
-            self._top_ks = [self._top_ks[picture] for picture in pictures.tolist()]
 
     @property
     def changes_scores(self) -> bool:
@@ -159,9 +151,9 @@ class Rules:
         """
         scores = scores / self._temperature[:, None, None]
         vocabulary = scores.shape[-1]
-        kept = max(vocabulary if k == 0 else min(max(k, at_least), vocabulary) for k in self._top_ks)
-        if kept == vocabulary and not self._has_top_p and min(self._top_ks) == 0 == max(self._top_ks):
+        if self._keeps_all:
             return scores, torch.arange(vocabulary, device=scores.device)
+        kept = min(max(self._most_kept, at_least), vocabulary) if self._most_kept else vocabulary
         values, tokens = scores.topk(kept)  # falling
         places = torch.arange(kept, device=scores.device)
         limit = torch.where(self._top_k == 0, vocabulary, self._top_k.clamp(min=at_least))[:, None, None]

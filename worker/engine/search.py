@@ -215,10 +215,10 @@ class _Beams:
         """Give the 2W best next tokens of each picture over all its sentences: scores, parents, tokens."""
         paths, rules = self.paths, self.rules
         wanted = 2 * rules.width
+        noise: Tensor | float = 0.0
         if not rules.changes_scores and not rules.is_chance:
             values, tokens = logits.topk(min(wanted, logits.shape[-1]))  # B,R,K
             values = values - normaliser[:, :, None]
-            noise: Tensor | float = 0.0
         else:
             values = rules.applied(logits - normaliser[:, :, None], paths.said[:, :, : paths.length])
             if rules.is_chance:
@@ -227,7 +227,6 @@ class _Beams:
                 tokens = tokens.expand_as(values)
             else:
                 values, tokens = values.topk(min(wanted, logits.shape[-1]))
-                noise = 0.0
         kept = values.shape[-1]
         values = values + self._running[:, :, None]
         ranked = (values + noise).flatten(1)

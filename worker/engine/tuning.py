@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from worker.engine.contract import Captioner, Generation
+from worker.engine.contract import Captioner, Generation, Picture
 from worker.engine.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def tune(
     `guard` calls what it is given, under the caller's watch: each call is one batch.
     """
     most = bounds.bytes or int(SHARE * _free(captioner.device)) + _used(captioner.device)
-    picture = captioner.prepare(Image.new("RGB", (224, 224), (128, 128, 128)))
+    picture: Picture = captioner.prepare(Image.new("RGB", (224, 224), (128, 128, 128)))
     trials: list[Trial] = []
     count = 1
     while count <= MOST:
@@ -93,10 +93,10 @@ def _goes_on(trials: list[Trial], seconds: float, most: int) -> bool:
 
 
 def _timed(
-    captioner: Captioner, pictures: list[object], params: Generation, guard: Callable[[Callable[[], object]], object]
+    captioner: Captioner, pictures: list[Picture], params: Generation, guard: Callable[[Callable[[], object]], object]
 ) -> float:
     began = time.perf_counter()
-    guard(lambda: captioner.caption(pictures, params))  # type: ignore[arg-type]  # prepared pictures
+    guard(lambda: captioner.caption(pictures, params))
     return time.perf_counter() - began
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from worker.engine.batches import BATCH, Batches, alike, one_each
+from worker.engine.batches import BATCH, Batched, Batches, alike, one_each
 from worker.engine.blueprint import Blueprint
 from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.decoder import Decoder
@@ -64,7 +64,7 @@ def refuse_too_small(blueprint: Blueprint, file: Path) -> None:
         raise ModelNotVerified(f"config.json describes a larger model than {file.name} can hold.")
 
 
-class ViTGPT2:
+class ViTGPT2(Batched):
     """A Captioner. One thread at a time runs the model; others wait."""
 
     def __init__(
@@ -89,15 +89,6 @@ class ViTGPT2:
         self._model, self._preprocessing, self._words = model, preprocessing, words
         self._lock = threading.Lock()
         self._batches = Batches(batch or BATCH[model.device.type], self.device)
-
-    @property
-    def batch(self) -> int:
-        """See Captioner.batch."""
-        return self._batches.most
-
-    @batch.setter
-    def batch(self, pictures: int) -> None:
-        self._batches.most = pictures
 
     def prepare(self, image: Image.Image) -> Prepared:
         """See Captioner.prepare."""
