@@ -6,14 +6,13 @@ them, so that a busy machine disturbs all alike; the median of the rounds counts
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ MEMORY_MIB: Final = 1.2e9 / 2**20
 
 @dataclass
 class Row:
-    """One line of the table: a measure, its figure, the bar it must reach, and what stands behind it.
+    """One line of the table: a measure, its figure, the bar it must reach, and the seconds behind it.
 
     `figure` None: it could not be measured, and `note` says why. `at_most`: smaller is better.
     """
@@ -37,7 +36,6 @@ class Row:
     unit: str = "x"
     note: str = ""
     at_most: bool = False
-    behind: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_missed(self) -> bool:
@@ -166,11 +164,13 @@ def limit_rows(bench: Bench, best: Mapping[str, int]) -> list[Row]:
 
 def rival_rows(bench: Bench) -> list[Row]:
     """Put ONNX Runtime and OpenVINO beside it, where requirements/rivals.txt is installed."""
+    from benchmarks.rivals import missing
+
     rows = []
     for runtime, precision in (("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("openvino", "fp32")):
         name = f"CPU, {runtime} {precision}, 8 at once : plain one by one"
-        if not all(importlib.util.find_spec(package) for package in ("onnx", runtime)):
-            rows.append(Row(name, None, note="not installed: pip install -r requirements/rivals.txt"))
+        if lacking := missing(runtime, precision):
+            rows.append(Row(name, None, note=lacking))
             continue
         arguments = ["--runtime", runtime, "--precision", precision, "--batch", "8", "--runs", "2"]
         result = bench.run(f"{runtime} {precision}", "rivals", *arguments, pictures=8)

@@ -25,26 +25,27 @@ MANY: Final = 2048  # rows and columns of the product that measures a device's b
 def operations(model: Any, *, beams: int, length: int) -> dict[str, float]:
     """Count multiply-adds times two for one picture: encoder, keys and values of the picture, search."""
     seen, said = model.encoder, model.decoder
-    layers = len(seen._layers)
-    inner = seen._layers[0][4]
-    wide = _outputs(inner)
-    encoder = layers * seen.patches * (4 * seen.width**2 + 2 * seen.width * wide + 2 * seen.patches * seen.width)
+    patch, token = weights(model)
+    encoder = seen.patches * (patch + len(seen._layers) * 2 * seen.patches * seen.width)
     cross = len(said._layers) * seen.patches * 2 * said.width**2
-    ups = _outputs(said._layers[0].up)
-    row = len(said._layers) * (6 * said.width**2 + 2 * said.width * ups) + said.width * said.vocabulary
     rows = 1 + (length - 2) * beams
     attended = len(said._layers) * 2 * said.width * seen.patches
-    return {"encoder": 2.0 * encoder, "cross": 2.0 * cross, "search": 2.0 * rows * (row + attended)}
+    return {"encoder": 2.0 * encoder, "cross": 2.0 * cross, "search": 2.0 * rows * (token + attended)}
+
+
+def weights(model: Any) -> tuple[int, int]:
+    """Count the weights of linear maps that a patch meets in the encoder, and a token in a step of the decoder."""
+    seen, said = model.encoder, model.decoder
+    patch = len(seen._layers) * (4 * seen.width**2 + 2 * seen.width * seen._layers[0][4].outputs)
+    token = len(said._layers) * (6 * said.width**2 + 2 * said.width * said._layers[0].up.outputs)
+    return patch, token + said.width * said.vocabulary
 
 
 def weights_read(model: Any, *, precision: str, length: int) -> dict[str, float]:
     """Count the bytes of weights that a batch reads, each step of the search reading all of the decoder's."""
-    seen, said = model.encoder, model.decoder
+    patch, token = weights(model)
     size = BYTES[precision]
-    encoder = len(seen._layers) * (4 * seen.width**2 + 2 * seen.width * _outputs(seen._layers[0][4]))
-    ups = _outputs(said._layers[0].up)
-    step = len(said._layers) * (6 * said.width**2 + 2 * said.width * ups) + said.width * said.vocabulary
-    return {"encoder": float(encoder * size), "search": float((length - 1) * step * size)}
+    return {"encoder": float(patch * size), "search": float((length - 1) * token * size)}
 
 
 def ceilings(model: Any, *, precision: str, rows: int) -> dict[str, float]:
@@ -83,10 +84,6 @@ def _best(run: Callable[[], object], finish: Callable[[], None], times: int = 9)
         finish()
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])
-
-
-def _outputs(maps: Any) -> int:
-    return int(maps.outputs)
 
 
 def main() -> int:

@@ -28,16 +28,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from benchmarks.engine import opened
 from benchmarks.exporting import export, plain_model
 from benchmarks.runtimes import RUNTIMES, Runtime
 from captions.params import GenerationParams
 from worker.engine import blueprint as blueprints
 from worker.engine.errors import EngineError
 from worker.engine.loader import load
-from worker.engine.pictures import preprocessing
+from worker.engine.pictures import LARGEST_SIDE, preprocessing
 from worker.engine.rules import Rules, Wishes
 from worker.engine.search import decode
 from worker.engine.store import resolve
@@ -54,13 +54,14 @@ class Rival:
         self.runtime, self._wish = runtime, wish
         self._plan = plan = blueprints.read(folder)
         self._prepare = preprocessing(blueprints.read_json(folder / "preprocessor_config.json"))
+        self._side = max(self._prepare.size or (LARGEST_SIDE,))
         self._words = words(folder)
         self._decoder: Any = Decoder(runtime, plan.decoder)
 
     def caption(self, images: Sequence[Path]) -> list[tuple[list[int], str]]:
         """Caption one batch of files: the tokens, with the start token, and the text of each."""
         with torch.inference_mode():
-            hidden = self.runtime.encode(self._prepare.batch([_opened(path) for path in images]))
+            hidden = self.runtime.encode(self._prepare.batch([opened(path, self._side) for path in images]))
             rules = Rules([self._wish] * len(images), end=self._plan.end, device="cpu")
             found = decode(self._decoder, hidden, rules, start=self._plan.start)
         rows = [list(sentences[0].token_ids) for sentences in found]
@@ -89,8 +90,8 @@ class Decoder:
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; 0 when it printed its figures, 1 with one sentence on stderr when it could not."""
     options = _parser().parse_args(arguments)
-    if missing := _missing(options.runtime, options.precision):
-        sys.stderr.write(f"{', '.join(missing)} is not installed: pip install -r requirements/rivals.txt\n")
+    if lacking := missing(options.runtime, options.precision):
+        sys.stderr.write(f"{lacking}\n")
         return 1
     try:
         folder = resolve(options.checkpoint, store=options.store)
@@ -103,9 +104,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _missing(runtime: str, precision: str) -> list[str]:
+def missing(runtime: str, precision: str) -> str:
+    """Say what to install, "" when all packages are there."""
     wanted = [*NEEDS[runtime], *(["nncf"] if (runtime, precision) == ("openvino", "int8") else [])]
-    return [name for name in wanted if importlib.util.find_spec(name) is None]
+    lacking = ", ".join(name for name in wanted if importlib.util.find_spec(name) is None)
+    return f"{lacking} is not installed: pip install -r requirements/rivals.txt" if lacking else ""
 
 
 def _measured(options: argparse.Namespace, folder: Path, graphs: Path) -> dict[str, Any]:
@@ -153,16 +156,11 @@ def _timed(rival: Rival, images: list[Path], batch: int) -> float:
     return (time.perf_counter() - start) / len(images)
 
 
-def _opened(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        return picture.convert("RGB")
-
-
 def _engine_tokens(folder: Path, options: argparse.Namespace) -> list[list[int]]:
     captioner: Any = load(str(folder), device="cpu", precision="fp32", batch=options.batch)
     captioner.min_length = options.max_length
     params = GenerationParams(max_length=options.max_length, num_beams=options.num_beams)
-    found = captioner.caption([_opened(path) for path in options.images], params)
+    found = captioner.caption([opened(path, captioner.side) for path in options.images], params)
     return [[captioner.start_token, *candidates[0].token_ids] for candidates in found]
 
 

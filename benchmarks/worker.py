@@ -10,7 +10,6 @@ JSON object: seconds a picture of both, and the share of the engine's pace that 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import secrets
@@ -130,24 +129,15 @@ def encoded(number: int) -> bytes:
 
 
 def fill(files: list[bytes], count: int, *, first: int) -> None:
-    """Put pictures with waiting jobs into the desk: files first, then rows, as ingest does."""
-    from django.conf import settings
+    """Put pictures with waiting jobs into the desk."""
     from django.contrib.auth.models import User
 
-    from captions import jobs, media
-    from captions.models import Image
+    from captions import jobs
+    from tests.faults.fill import picture
 
     owner, _ = User.objects.get_or_create(username="bench", defaults={"password": "!"})
     for number in range(first, first + count):
-        sides: dict[str, Any] = {f"{kind}width": WIDE for kind in ("", "thumbnail_", "screen_")}
-        sides |= {f"{kind}height": HIGH for kind in ("", "thumbnail_", "screen_")}
-        digest = hashlib.sha256(str(number).encode()).hexdigest()
-        image = Image(owner=owner, number=number, sha256=digest, format="WEBP", bytes=99, **sides)
-        for name in media.names(image):
-            path = settings.MEDIA_ROOT / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(files[number % len(files)])
-        image.save()
+        image = picture(owner, number, content=files[number % len(files)], width=WIDE, height=HIGH)
         jobs.request(image=image, chosen={})
 
 

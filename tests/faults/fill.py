@@ -1,6 +1,7 @@
 """Put pictures of known colours and jobs for them into a desk: `python -m tests.faults.fill COUNT [FIRST [MODEL]]`."""
 
 import hashlib
+import io
 import os
 import sys
 from typing import Any
@@ -21,19 +22,28 @@ from tests.faults.scripted import colour_of  # noqa: E402  # as above
 SIDE = 16
 
 
-def picture(owner: User, number: int) -> Image:
-    """Store one picture as ingest does: its files first, then its row. The decoder has tests of its own."""
-    sizes: dict[str, Any] = {
-        f"{kind}{side}": SIDE for kind in ("", "thumbnail_", "screen_") for side in ("width", "height")
-    }
+def picture(owner: User, number: int, *, content: bytes = b"", width: int = SIDE, height: int = SIDE) -> Image:
+    """Store one picture as ingest does: its files first, then its row. The decoder has tests of its own.
+
+    `content` is what all its files hold, by default a WebP of the colour that tells its number.
+    """
+    sides = {"width": width, "height": height}
+    sizes: dict[str, Any] = {f"{of}{side}": sides[side] for of in ("", "thumbnail_", "screen_") for side in sides}
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     image = Image(owner=owner, number=number, sha256=digest, format="WEBP", bytes=99, **sizes)
     for name in media.names(image):
         path = settings.MEDIA_ROOT / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Pillow.new("RGB", (SIDE, SIDE), colour_of(number)).save(path, "WEBP", lossless=True)
+        path.write_bytes(content or coloured(number))
     image.save()
     return image
+
+
+def coloured(number: int) -> bytes:
+    """Give a picture that the scripted captioner reads a number from."""
+    file = io.BytesIO()
+    Pillow.new("RGB", (SIDE, SIDE), colour_of(number)).save(file, "WEBP", lossless=True)
+    return file.getvalue()
 
 
 def fill(count: int, first: int = 1, chosen: dict[str, Any] | None = None, model: str = "") -> None:
@@ -44,4 +54,5 @@ def fill(count: int, first: int = 1, chosen: dict[str, Any] | None = None, model
 
 
 if __name__ == "__main__":
-    fill(*(int(word) for word in sys.argv[1:3]), model="".join(sys.argv[3:]))
+    count, first, model = [*sys.argv[1:], *["1", "1", ""][len(sys.argv) - 1 :]]
+    fill(int(count), int(first), model=model)
