@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ def ceilings(model: Any, *, precision: str, rows: int) -> dict[str, float]:
     maps = form(torch.randn(MANY, MANY))
     for name, count in (("many", MANY), ("few", rows)):
         there = torch.randn(count, MANY, device=model.device, dtype=model.dtype)
-        found[name] = 2.0 * count * MANY * MANY / _best(lambda there=there: maps(there), finish)  # type: ignore[misc]
+        found[name] = 2.0 * count * MANY * MANY / _best(partial(maps, there), finish)
     # Eight times as much as the last-level cache of most machines, so that it comes from memory.
     large = torch.zeros(64 << 20, device=model.device)
     found["bytes"] = large.numel() * 4 / _best(large.sum, finish)
