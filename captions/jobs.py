@@ -360,15 +360,18 @@ def _asked(models: Collection[str], takes_any: bool) -> list[str]:
 
 def _lane_for(owner_id: int) -> int:
     """Choose the lane of a picture that nobody looks at: whoever has many waiting is importing."""
-    mine = CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED).order_by("lane", "turn")
-    return Lane.BULK if mine[:BULK_AFTER].count() >= BULK_AFTER else Lane.INTERACTIVE
+    return Lane.BULK if _has_waiting(owner_id, BULK_AFTER) else Lane.INTERACTIVE
 
 
 def _check_room(owner_id: int) -> None:
-    limit = settings.QUEUE_LIMIT_PER_OWNER
-    mine = CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED).order_by("lane", "turn")
-    if mine[:limit].count() >= limit:
+    if _has_waiting(owner_id, settings.QUEUE_LIMIT_PER_OWNER):
         raise DeskError("queue_full")
+
+
+def _has_waiting(owner_id: int, count: int) -> bool:
+    """Say whether so many of somebody's jobs wait; it stops counting there."""
+    mine = CaptionJob.objects.filter(owner_id=owner_id, state=State.QUEUED).order_by("lane", "turn")
+    return mine[:count].count() >= count
 
 
 def _insert(image: Image, chosen: Mapping[str, Value], model: str, lane: int) -> CaptionJob:
