@@ -61,12 +61,10 @@ def build_int8(blueprint: Blueprint, file: Path, pixels: Tensor, *, saved: Path 
         with torch.inference_mode():
             return Model(blueprint, Weights(saved, device="cpu", precision="int8"))
     with torch.inference_mode():
-        exact_weights = Weights(file, device="cpu", precision="fp32")
-        exact = Model(blueprint, exact_weights)
-        said = _sentences(exact, exact_weights, pixels)
-        weights = Weights(file, device="cpu", precision="int8", folds=_folds(exact_weights))
+        said, chosen, folds = _listened(blueprint, file, pixels)
+        weights = Weights(file, device="cpu", precision="int8", folds=folds)
         model = Model(blueprint, weights)
-        share = agreement(model, exact, pixels, said)
+        share = agreement(model, pixels, said, chosen)
     log.info("int8 chooses the token of fp32 in %.1f of 100 cases", 100 * share)
     if share < AGREEMENT:
         raise Disagrees(
@@ -79,9 +77,20 @@ def build_int8(blueprint: Blueprint, file: Path, pixels: Tensor, *, saved: Path 
     return model
 
 
-def agreement(model: Model, exact: Model, pixels: Tensor, said: Tensor) -> float:
-    """Give the share of places in `said` (B,L) after which both models choose the same next token."""
-    return float((_choices(model, pixels, said) == _choices(exact, pixels, said)).double().mean())
+def agreement(model: Model, pixels: Tensor, said: Tensor, chosen: Tensor) -> float:
+    """Give the share of places in `said` (B,L) after which the model chooses the next token that was `chosen` (B,L)."""
+    return float((_choices(model, pixels, said) == chosen).double().mean())
+
+
+def _listened(blueprint: Blueprint, file: Path, pixels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Give what the exact model says, what it chooses after each token of that, and the factors of each channel.
+
+    The exact model is let go with this function: the int8 one is built in the memory that it took.
+    """
+    weights = Weights(file, device="cpu", precision="fp32")
+    exact = Model(blueprint, weights)
+    said = _sentences(exact, weights, pixels)
+    return said, _choices(exact, pixels, said), _folds(weights)
 
 
 def _sentences(exact: Model, weights: Weights, pixels: Tensor) -> Tensor:
