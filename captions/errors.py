@@ -101,6 +101,17 @@ _FAILURES: Final = (
     Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
     Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
     Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
+    # Searches
+    Failure("search_too_long", "This search is too long. Leave something out."),
+    Failure("search_unclear", "This search cannot be read. Write it in another way."),
+    Failure("search_field_unknown", "There is no such filter. Choose another one, or put the words in quotes."),
+    Failure("search_value_unknown", "This filter has no such value. Choose another one."),
+    Failure("search_name_unknown", "This search names an album, a tag or a person that is not there for you."),
+    Failure("search_not_yours", "Only reviewers and operators may search other people's pictures.", 403),
+    Failure("saved_search_name", "A saved search needs a name of at most 120 characters."),
+    Failure("saved_search_empty", "There is nothing to save. Search for something first."),
+    Failure("saved_search_taken", "You have a saved search of this name. Choose another one.", 409),
+    Failure("saved_search_limit", "You have as many saved searches as one person may. Delete one first.", 409),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

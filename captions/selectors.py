@@ -14,6 +14,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Count, Model, Q, QuerySet
 
+from captions import finding
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, Review, Worker
 from captions.models.clock import DatabaseTime
@@ -44,6 +45,14 @@ def reviewable(user: Person) -> QuerySet[Image]:
     """Give the pictures a person may see and decide on: their own, and everybody's for reviewers and operators."""
     living = Image.objects.filter(deleted_at__isnull=True)
     return _shown(living if is_reviewer(user) else living.filter(owner_id=user.pk))
+
+
+def search(user: Person, text: str) -> finding.Found:
+    """Understand a search of the person's own pictures, or of others' where a reviewer asks for them by `owner:`.
+
+    Raises DeskError with a code that begins with `search_`.
+    """
+    return finding.search(user, text, _shown(Image.objects.filter(deleted_at__isnull=True)))
 
 
 def to_review(user: Person) -> QuerySet[Image]:
