@@ -9,7 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from captions import selectors
+from captions import counts, selectors
+from captions.counts import Counted
 from captions.models import Account, Image
 
 THEMES = ("light", "dark")
@@ -49,9 +50,9 @@ class Frame:
         return selectors.serving()
 
     @cached_property
-    def drafts_waiting(self) -> int:
+    def drafts_waiting(self) -> Counted:
         """How many of the person's own drafts wait for a decision: those that the gallery shows."""
-        return selectors.tally(self._request.user).get(Image.State.DRAFT, 0)
+        return counts.by_state(self._request.user, Image.State.DRAFT)[Image.State.DRAFT]
 
     @cached_property
     def has_first_password(self) -> bool:
