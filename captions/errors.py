@@ -107,7 +107,7 @@ _FAILURES: Final = (
     Failure("search_field_unknown", "There is no such filter. Choose another one, or put the words in quotes."),
     Failure("search_value_unknown", "This filter has no such value. Choose another one."),
     Failure("search_name_unknown", "This search names an album, a tag or a person that is not there for you."),
-    Failure("search_not_yours", "Only reviewers and operators may search other people's pictures.", 403),
+    Failure("search_not_yours", "Only reviewers and operators may search other people's pictures."),
     Failure("saved_search_name", "A saved search needs a name of at most 120 characters."),
     Failure("saved_search_empty", "There is nothing to save. Search for something first."),
     Failure("saved_search_taken", "You have a saved search of this name. Choose another one.", 409),

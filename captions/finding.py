@@ -60,11 +60,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A search that was understood, and the pictures it is made in; nothing is read from the database yet."""
+    """A search that was understood, and the pictures it is made in; nothing is read from the database yet.
+
+    `is_whole` says that `images` are all living pictures of `owner_id`, or of everybody: the index has no others, so
+    that nothing needs to be looked up beside it.
+    """
 
     query: Query
     images: QuerySet[Image]
     owner_id: int | None = None
+    is_whole: bool = False
 
     @property
     def is_ranked(self) -> bool:
@@ -83,7 +88,7 @@ class Found:
 
     def within(self, images: QuerySet[Image]) -> Found:
         """Give the same search among other pictures."""
-        return replace(self, images=images)
+        return replace(self, images=images, is_whole=False)
 
     def page(self, *, after: str, size: int) -> Page:
         """Give the page after the mark `after`, best first. Raises DeskError `page_unknown`."""
@@ -104,7 +109,7 @@ def search(user: Person, text: str, images: QuerySet[Image]) -> Found:
     owner_id = None if asks_further and is_reviewer(user) else user.pk
     if owner_id is not None:
         images = images.filter(owner_id=owner_id)
-    return Found(query, _Filters(user).apply(query, images), owner_id)
+    return Found(query, _Filters(user).apply(query, images), owner_id, is_whole=not query.filters)
 
 
 def _filters(query: Query) -> list[Filter]:
@@ -503,7 +508,9 @@ class _Ranking:
 
     def _rows(self) -> QuerySet[SearchWords]:
         """Give what the pictures of the search are found by."""
-        rows = SearchWords.objects.filter(image__in=self.found.images.order_by().values("pk"))
+        rows = SearchWords.objects.all()
+        if not self.found.is_whole:
+            rows = rows.filter(image__in=self.found.images.order_by().values("pk"))
         return rows if self.found.owner_id is None else rows.filter(owner_id=self.found.owner_id)
 
 

@@ -16,7 +16,7 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from captions import finding
 from captions.errors import DeskError
-from captions.models import Caption, CaptionJob, Image, Review, Worker
+from captions.models import Caption, CaptionJob, Image, Review, SavedSearch, Worker
 from captions.models.clock import DatabaseTime
 from captions.params import GenerationParams, defaults_from
 from captions.permissions import is_operator, is_reviewer
@@ -53,6 +53,16 @@ def search(user: Person, text: str) -> finding.Found:
     Raises DeskError with a code that begins with `search_`.
     """
     return finding.search(user, text, _shown(Image.objects.filter(deleted_at__isnull=True)))
+
+
+def saved_searches(user: Person) -> QuerySet[SavedSearch]:
+    """Give the searches that a person has saved, by name."""
+    return SavedSearch.objects.filter(owner_id=user.pk)
+
+
+def saved_search(user: Person, id: UUID | str) -> SavedSearch:
+    """Give one saved search of the person's own. Raises DeskError `not_found`."""
+    return _one(saved_searches(user), id)
 
 
 def to_review(user: Person) -> QuerySet[Image]:

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from captions.web import account, adding, decisions, gallery, live, media, picture, trash_page
+from captions.web import account, adding, decisions, gallery, live, media, picture, search, trash_page
 
 _picture = [
     path("", picture.page, name="image"),
@@ -32,6 +32,10 @@ urlpatterns = [
     path("images/", adding.add, name="add_images"),
     path("images/several/", gallery.bulk, name="bulk"),
     path("images/<uuid:image_id>/", include(_picture)),
+    path("search/", search.page, name="search"),
+    path("search/saved/", search.save, name="save_search"),
+    path("search/saved/<uuid:search_id>/rename/", search.rename, name="rename_search"),
+    path("search/saved/<uuid:search_id>/delete/", search.delete, name="delete_search"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
