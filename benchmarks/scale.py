@@ -185,7 +185,7 @@ DROP FUNCTION scale_id, scale_one;
 SET session_replication_role = DEFAULT;
 """
 VOCABULARY: Final = {
-    "subjects": "boat boat boat boat lighthouse dog house bridge train horse garden market child tower harbour mill church",
+    "subjects": "boat boat boat boat lighthouse dog house bridge train horse garden market child tower harbour mill",
     "colours": "red red red red blue green white yellow black grey brown small large old new wooden broken bright",
     "places": "beach street field forest mountain river lawn table road hill island square pier roof valley",
     "syllables": "ba ko ri ma lo ne ti su da ve no ga pi ra se tu mo la ke do",

@@ -156,6 +156,14 @@ _LACKING: Final[dict[str, Any]] = {
 }
 
 
+_SEARCH: Final[dict[str, Any]] = {
+    "id": "0199f3a7-3b10-7f25-8a44-5d2c9e7b0f62",
+    "name": "Boats to decide",
+    "query": "boat state:draft quality:<0.5",
+    "created_at": "2026-03-02T09:30:12.660000Z",
+}
+
+
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
 
@@ -176,6 +184,12 @@ CAPTIONS: Final = [_answer("A draft", DRAFT)]
 WRITE: Final = [_body("Words by hand", {"text": WRITTEN["text"]}), _answer("The caption", WRITTEN, 201)]
 RESTORE: Final = [_answer("The copy", _RESTORED, 201)]
 JOBS: Final = [_answer("A job that is done", _DONE)]
+SEARCHES: Final = [_answer("A saved search", _SEARCH)]
+SAVE_SEARCH: Final = [
+    _body("A search with its name", {"name": _SEARCH["name"], "query": _SEARCH["query"]}),
+    _answer("The saved search", _SEARCH, 201),
+]
+CHANGE_SEARCH: Final = [_body("Another name", {"name": "Boats"}), _answer("The saved search", _SEARCH)]
 MODELS: Final = [_answer("A model on a GPU", _MODEL)]
 JOB: Final = [_answer("A job that is done", _DONE), _answer("A job whose model nobody serves now", _LACKING)]
 QUEUED_JOB: Final = [_answer("Back in the queue", _QUEUED)]

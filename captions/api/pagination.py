@@ -17,6 +17,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from captions.errors import DeskError
+from captions.finding import Found
+from captions.models import Image
+
 if TYPE_CHECKING:  # rest_framework.views imports this module while it is being imported itself
     from rest_framework.views import APIView
 
@@ -24,6 +28,7 @@ PAGE_SIZE: Final = 50
 LARGEST_PAGE: Final = 200
 ORDERINGS: Final = ("newest", "oldest")
 NAMES: Final = ("cursor", "limit", "ordering")
+_NOT_OURS: Final = "This is no cursor of ours. Take it from “next” or “previous”."
 
 
 class Newest(BasePagination):
@@ -97,6 +102,21 @@ class Newest(BasePagination):
         return str(replace_query_param(self._address, "cursor", encoded))
 
 
+class Best(Newest):
+    """Results of a search, best first. Pages lead on only: what was best before may have changed since."""
+
+    def cut(self, found: Found, request: Request) -> list[Image]:
+        """Give one page. Raises ValidationError for a wrong cursor or limit."""
+        self._address = request.build_absolute_uri()
+        try:
+            page = found.page(after=request.query_params.get("cursor", ""), size=_limit(request))
+        except DeskError:
+            raise ValidationError({"cursor": _NOT_OURS}) from None
+        self._previous = None
+        self._next = str(replace_query_param(self._address, "cursor", page.after)) if page.after else None
+        return list(page.rows)
+
+
 class Whole(Newest):
     """A short list in the wrapping of a page, so that programs read every list alike."""
 
@@ -148,4 +168,4 @@ def _read(raw: str | None) -> tuple[str, datetime, uuid.UUID] | None:
             raise ValueError(raw)
         return side, moment.astimezone(UTC), uuid.UUID(key)
     except (ValueError, binascii.Error, OverflowError):
-        raise ValidationError({"cursor": "This is no cursor of ours. Take it from “next” or “previous”."}) from None
+        raise ValidationError({"cursor": _NOT_OURS}) from None

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 
 from captions import tokens
 from captions.api.urls import urlpatterns
-from captions.models import Caption, CaptionJob, Image, Review
+from captions.models import Caption, CaptionJob, Image, Review, SavedSearch
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -42,6 +42,11 @@ NO_RIGHT = same(405)
 TABLE: dict[tuple[str, str], Right] = {
     ("api-me", "get"): same(200),
     ("api-models", "get"): same(200),
+    ("api-searches", "get"): same(200),
+    ("api-searches", "post"): Right(201, 201, 201, 201, body=b'{"name": "boats", "query": "boat"}'),
+    ("api-search", "get"): Right(200, 404, 404),
+    ("api-search", "patch"): Right(200, 404, 404, body=b'{"name": "other"}'),
+    ("api-search", "delete"): Right(204, 404, 404),
     ("api-images", "get"): same(200),
     ("api-images", "post"): same(400),  # without a picture; uploads have their own tests
     ("api-image", "get"): Right(200, 200, 200),
@@ -73,10 +78,12 @@ class Scene:
     image: Image
     job: CaptionJob
     caption: Caption
+    search: SavedSearch
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
-        ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk}
+        ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
+               "search_id": self.search.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -85,7 +92,7 @@ class Scene:
 
     def traces(self) -> list[bytes]:
         """Give what must never be in an answer to a stranger."""
-        return [str(one.pk).encode() for one in (self.image, self.job, self.caption)]
+        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.search)]
 
 
 @pytest.fixture
@@ -94,7 +101,7 @@ def scene(owner: User) -> Scene:
     job = factories.make_job(image)
     caption = image.caption
     assert caption is not None
-    return Scene(image, job, caption)
+    return Scene(image, job, caption, SavedSearch.objects.create(owner=owner, name="mine", query="boat"))
 
 
 def everything() -> tuple[Any, ...]:
@@ -104,6 +111,7 @@ def everything() -> tuple[Any, ...]:
         list(CaptionJob.objects.order_by("pk").values_list("pk", "state", "attempt")),
         list(Caption.objects.order_by("pk").values_list("pk", flat=True)),
         list(Review.objects.order_by("pk").values_list("pk", flat=True)),
+        list(SavedSearch.objects.filter(name="mine").values_list("pk", "name", "query")),
     )
 
 

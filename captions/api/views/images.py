@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -17,9 +18,11 @@ from captions import ingest, media, selectors, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
+from captions.api.pagination import NAMES, Best
 from captions.api.serializers import BINARY, TRUTHS, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
+from captions.finding import Found
 from captions.models import CaptionJob, Image
 from captions.params import KNOBS
 
@@ -97,9 +100,25 @@ class Images(ImageView):
         examples=examples.IMAGES,
     )
     def get(self, request: Request) -> Response:
-        """Newest first. `deleted=true` lists the trash."""
-        in_trash = request.query_params.get("deleted") == "true"
-        return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+        """Newest first, or with words in `q` the best first. `deleted=true` lists the trash."""
+        in_trash, query = request.query_params.get("deleted") == "true", request.query_params.get("q", "")
+        if not query:
+            return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+        if in_trash:
+            raise ValidationError({"q": "A search does not look into the trash. Leave “deleted” out."})
+        found = selectors.search(self.person, query)
+        if found.is_ranked and "ordering" not in request.query_params:
+            return self._best(found)
+        return self.page(found.rows)
+
+    def _best(self, found: Found) -> Response:
+        """Answer one page of ranked results, within what the other filters leave."""
+        self.check_query()
+        if set(self.request.query_params) - {"q", *NAMES}:
+            found = found.within(self.filter_queryset(found.images))
+        pages = Best()
+        rows = pages.cut(found, self.request)
+        return pages.get_paginated_response(self.get_serializer(rows, many=True).data)
 
     @extend_schema(
         operation_id="upload_image",
