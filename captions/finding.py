@@ -33,12 +33,13 @@ from captions.permissions import is_reviewer
 from captions.searching import Ago, Filter, Group, Query, Span, Term, Words, parse
 
 RANKED: Final = 1000
+#: The same beside filters, where more pictures are looked at for each that matches.
+RANKED_OF_SOME: Final = 250
 #: What a word weighs, PostgreSQL's classes D to A: nothing of ours, the file name, caption and tags, the title.
 WEIGHTS: Final = "{0.1, 0.3, 0.7, 1.0}"
 #: From here on two words count as nearly the same; 1 is the same (pg_trgm's word_similarity).
 NEAR: Final = 0.45
 _NEAR_LOOKED_AT: Final = 300
-_LATER: Final = 3 * RANKED  # ranked ones of a later page: those of the first page, and what has arrived since
 
 Person = User | AnonymousUser
 
@@ -47,8 +48,8 @@ Person = User | AnonymousUser
 class Page:
     """One page of results, best first, and the mark after which the next one starts, "" on the last.
 
-    `total` counts all results, up to `RANKED`; `is_more` says that there are more than that. `is_near` says that no
-    picture has the words themselves.
+    `total` counts all results, up to as many as are ranked; `is_more` says that there are more than that. `is_near`
+    says that no picture has the words themselves.
     """
 
     rows: Sequence[Image]
@@ -454,6 +455,11 @@ class _Ranking:
 
     found: Found
 
+    @property
+    def most(self) -> int:
+        """How many matches are ranked."""
+        return RANKED if self.found.is_whole else RANKED_OF_SOME
+
     def page(self, mark: _Mark | None, size: int) -> Page:
         if mark is None:
             return self._first(size)
@@ -461,12 +467,13 @@ class _Ranking:
             return self._after(mark, self._near(), size)
         if mark.rank is None:
             return self._older(mark, [], size)
-        rows = _Index(self.found.query).ranked(self._rows().filter(id__gte=mark.begin), _LATER)
+        # Those of the first page, and what has arrived since.
+        rows = _Index(self.found.query).ranked(self._rows().filter(id__gte=mark.begin), 3 * self.most)
         return self._after(mark, rows, size)
 
     def _first(self, size: int) -> Page:
-        rows = _Index(self.found.query).ranked(self._rows(), RANKED + 1)
-        is_more, rows = len(rows) > RANKED, rows[:RANKED]
+        rows = _Index(self.found.query).ranked(self._rows(), self.most + 1)
+        is_more, rows = len(rows) > self.most, rows[: self.most]
         is_near = not rows
         if is_near:
             rows = self._near()
@@ -478,7 +485,7 @@ class _Ranking:
         query, rows = self.found.query, self._rows()
         if any(term.negated for group in query.words for term in _words(group)):
             rows = rows.exclude(_Index(query).unwanted())
-        return _Near(query).ranked(rows, RANKED)
+        return _Near(query).ranked(rows, self.most)
 
     def _after(self, mark: _Mark, rows: list[tuple[int, Any, float]], size: int) -> Page:
         """Give the ranked rows that follow the mark, and older ones when they do not fill the page."""
