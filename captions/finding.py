@@ -291,8 +291,11 @@ class _Index:
         """Give id, image and rank of the newest `limit` of `rows` that match."""
         rows = rows.filter(self.match()).order_by("-id")
         if self.is_postgresql:
-            words = _joined(" && ", self._wanted())
-            rank = words.of("vector", f"ts_rank('{WEIGHTS}', {{column}}, {{words}}, 1)", FloatField())
+            # The words themselves count for more than longer words that begin with the last one.
+            pieces = [_joined(" && ", self._wanted(widens=widens)) for widens in (False, True)]
+            both = _Sql("", pieces[0].params + pieces[1].params)
+            exact, wide = (f"ts_rank('{WEIGHTS}', {{column}}, {piece.text}, 1)" for piece in pieces)
+            rank = both.of("vector", f"{exact} + {wide} / 10", FloatField())
             return list(rows.annotate(rank=rank).values_list("id", "image_id", "rank")[:limit])
         found = list(rows.values_list("id", "image_id")[:limit])
         ranks = self._bm25(found[-1][0], found[0][0]) if found else {}
@@ -308,25 +311,25 @@ class _Index:
             cursor.execute(sql, [self._expression(self._wanted(), self._unwanted()), first, last])
             return dict(cursor.fetchall())
 
-    def _wanted(self) -> list[_Sql]:
+    def _wanted(self, *, widens: bool = True) -> list[_Sql]:
         groups = [[term for term in _words(group) if not term.negated] for group in self.query.words]
         joint = " || " if self.is_postgresql else " OR "
-        return [_joined(joint, [self._term(term) for term in group]) for group in groups if group]
+        return [_joined(joint, [self._term(term, widens) for term in group]) for group in groups if group]
 
     def _unwanted(self) -> list[_Sql]:
         return [self._term(term) for group in self.query.words for term in _words(group) if term.negated]
 
-    def _term(self, term: Words) -> _Sql:
+    def _term(self, term: Words, widens: bool = True) -> _Sql:
         cut = " ".join(term.tokens)
-        widened = term is self.query.prefix
+        widened = widens and term is self.query.prefix
         if not self.is_postgresql:
             return _Sql(f'("{cut}"*)' if widened else f'("{cut}")')  # letters, digits and spaces only
         if widened and len(term.tokens) == 1:
             return _Sql("(plainto_tsquery('english', %s) || to_tsquery('simple', %s))", (cut, f"'{cut}':*"))
         if widened:
-            *_begin, last = term.tokens
+            *before, last = term.tokens
             return _Sql(
-                "(phraseto_tsquery('simple', %s) <-> to_tsquery('simple', %s))", (" ".join(_begin), f"'{last}':*")
+                "(phraseto_tsquery('simple', %s) <-> to_tsquery('simple', %s))", (" ".join(before), f"'{last}':*")
             )
         return _Sql("(phraseto_tsquery('english', %s) || phraseto_tsquery('simple', %s))", (cut, cut))
 
