@@ -77,6 +77,10 @@ class _Upload:
         return self.folder / "thumbnail"
 
     @property
+    def medium(self) -> Path:
+        return self.folder / "medium"
+
+    @property
     def screen(self) -> Path:
         return self.folder / "screen"
 
@@ -214,7 +218,9 @@ def limits() -> Limits:
 
 def _decode(upload: _Upload) -> Decoded:
     try:
-        return decode(upload.file, thumbnail=upload.thumbnail, screen=upload.screen, limits=limits())
+        return decode(
+            upload.file, thumbnail=upload.thumbnail, medium=upload.medium, screen=upload.screen, limits=limits()
+        )
     except DecodeRefused as refused:
         log.info("picture refused", code=refused.code, detail=refused.detail, sha256=upload.sha256)
         raise DeskError(refused.code, attr="file") from None

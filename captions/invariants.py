@@ -130,7 +130,7 @@ def _settled_differently(image_ids: list[UUID]) -> list[Violation]:
 
 
 def _files_are_there() -> Iterator[Violation]:
-    """Every image outside the trash has its original and both renditions in the storage."""
+    """Every image outside the trash has its original and its renditions in the storage."""
     for image in Image.objects.filter(deleted_at__isnull=True).order_by("pk").iterator():
         if not media.is_complete(image):
             yield Violation("files_are_there", f"image {image.pk}", f"lacks one of {', '.join(media.names(image))}")

@@ -139,7 +139,8 @@ def _caption(
 def _open(path: Path, folder: Path, limits: decoder.Limits) -> Image.Image:
     """Have the sandbox decode a file, and open the clean picture it wrote: the same way a worker sees an upload."""
     screen = folder / "screen.webp"
-    decoder.decode(path, thumbnail=folder / "thumbnail.webp", screen=screen, limits=limits)
+    written = {"thumbnail": folder / "thumbnail.webp", "medium": folder / "medium.webp", "screen": screen}
+    decoder.decode(path, **written, limits=limits)
     with Image.open(screen, formats=("WEBP",)) as picture:
         return picture.convert("RGB")
 
