@@ -242,6 +242,8 @@ def _describe(owner: User, upload: _Upload, filename: str, decoded: Decoded) -> 
         bytes=upload.bytes,
         thumbnail_width=decoded.thumbnail.width,
         thumbnail_height=decoded.thumbnail.height,
+        medium_width=decoded.medium.width,
+        medium_height=decoded.medium.height,
         screen_width=decoded.screen.width,
         screen_height=decoded.screen.height,
     )
@@ -251,6 +253,8 @@ def _store(upload: _Upload, image: Image) -> None:
     storage = cast(DurableFileStorage, default_storage)
     storage.take(upload.file, media.original(image))
     storage.take(upload.thumbnail, media.thumbnail(image))
+    if media.has_medium(image):  # the row of an old image that is mended tells of none
+        storage.take(upload.medium, media.medium(image))
     storage.take(upload.screen, media.screen(image))
 
 
