@@ -101,7 +101,7 @@ _IMAGE: Final[dict[str, Any]] = {
     "published_caption": None,
     "created_at": "2026-03-02T09:14:05.101000Z",
     "deleted_at": None,
-    "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "screen", "original")},
+    "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "medium", "screen", "original")},
 }
 _WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
 _NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}

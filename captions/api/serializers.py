@@ -161,6 +161,7 @@ class PictureUrlsSerializer(serializers.Serializer[Any]):
     """Where the bytes of a picture are."""
 
     thumbnail = serializers.URLField(help_text="Small WebP without metadata.")
+    medium = serializers.URLField(help_text="Medium WebP without metadata; the large one where there is none.")
     screen = serializers.URLField(help_text="Large WebP without metadata.")
     original = serializers.URLField(allow_null=True, help_text="The bytes as they came; null unless it is yours.")
 
@@ -211,7 +212,7 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             kind: request.build_absolute_uri(reverse(f"api-image-{kind}", args=[image.pk]))
             if mine or kind != "original"
             else None
-            for kind in ("thumbnail", "screen", "original")
+            for kind in ("thumbnail", "medium", "screen", "original")
         }
 
 

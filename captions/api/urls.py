@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path(_IMAGE + "recover/", images.Recovery.as_view(), name="api-image-recover"),
     path(_IMAGE + "original/", images.Original.as_view(), name="api-image-original"),
     path(_IMAGE + "screen/", images.Screen.as_view(), name="api-image-screen"),
+    path(_IMAGE + "medium/", images.Medium.as_view(), name="api-image-medium"),
     path(_IMAGE + "thumbnail/", images.Thumbnail.as_view(), name="api-image-thumbnail"),
     path(_IMAGE + "captions/", captions.Captions.as_view(), name="api-image-captions"),
     path(_IMAGE + "captions/<uuid:caption_id>/restore/", captions.Restoration.as_view(), name="api-caption-restore"),

@@ -49,6 +49,7 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-image-recover", "post"): Right(200, 404, 200),
     ("api-image-original", "get"): Right(200, 404, 404),
     ("api-image-screen", "get"): Right(200, 200, 200),
+    ("api-image-medium", "get"): Right(200, 200, 200),
     ("api-image-thumbnail", "get"): Right(200, 200, 200),
     ("api-image-captions", "get"): Right(200, 200, 200),
     ("api-image-captions", "post"): Right(201, 404, 404, body=b'{"text": "a boat"}'),
@@ -195,5 +196,5 @@ def test_it_gives_a_reviewer_no_more_once_out_of_the_group(scene):
 def test_it_hides_pictures_in_the_trash_from_reviewers(scene):
     client = Api(tokens.mint(user=person("rita", "reviewers"), name="tests")[1])
     factories.make_trash(scene.image)
-    for kind in ("", "screen/", "thumbnail/", "captions/", "reviews/", "jobs/"):
+    for kind in ("", "screen/", "medium/", "thumbnail/", "captions/", "reviews/", "jobs/"):
         assert client.look(f"images/{scene.image.pk}/{kind}").status_code == 404

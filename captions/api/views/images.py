@@ -240,6 +240,19 @@ class Thumbnail(Bytes):
         return self.send(request, self.image(image_id))
 
 
+class Medium(Bytes):
+    """The medium rendition."""
+
+    kind = "medium"
+
+    @extend_schema(
+        operation_id="get_medium", summary="Fetch the medium rendition", tags=["images"], responses=_RENDITION
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """At most 800 pixels on its longer side; the large one for a picture added before there was a medium one."""
+        return self.send(request, self.image(image_id))
+
+
 class Screen(Bytes):
     """The large rendition."""
 
@@ -249,7 +262,7 @@ class Screen(Bytes):
         operation_id="get_screen", summary="Fetch the large rendition", tags=["images"], responses=_RENDITION
     )
     def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
-        """At most 1,600 pixels on its longer side; what the model saw."""
+        """At most 1,600 pixels on its longer side."""
         return self.send(request, self.image(image_id))
 
 
