@@ -11,6 +11,7 @@ _picture = [
     path("settings/", picture.settings, name="settings"),
     path("reasons/", picture.reasons, name="reasons"),
     path("thumbnail/", media.thumbnail, name="thumbnail"),
+    path("medium/", media.medium, name="medium"),
     path("screen/", media.screen, name="screen"),
     path("original/", media.original, name="original"),
     path("approve/", decisions.approve, name="approve"),
