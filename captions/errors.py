@@ -70,6 +70,8 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure("hours_need_two_ends", "Hours need a beginning and an end. Fill in both, or clear both."),
+    Failure("hours_are_equal", "The hours begin and end at the same minute. Choose two, or clear both."),
     Failure("job_not_open", "This job has ended, so it cannot be cancelled.", 409),
     Failure("job_not_failed", "Only a failed or cancelled job can be tried again.", 409),
     Failure(

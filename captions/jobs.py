@@ -40,7 +40,7 @@ from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime, database_now
 from captions.params import GenerationParams, Value, batch_key, digest
-from captions.queueing import LaneCycle, awaited, choose, next_turn, waiting
+from captions.queueing import LaneCycle, awaited, choose, next_turn, open_lanes, waiting
 
 log = structlog.get_logger(__name__)
 
@@ -188,8 +188,12 @@ def claim(
     asked = awaited(_asked(models, takes_any))
     if not asked:
         return []  # SQLite has one writer: an idle worker must not take its place only to find nothing
+    may = open_lanes(worker)
+    lanes = [lane for lane in _cycle.lanes() if lane in may]
+    if not lanes:
+        return []
     with transaction.atomic():
-        chosen = choose(limit=limit, worker=worker, models=asked, lanes=_cycle.lanes())
+        chosen = choose(limit=limit, worker=worker, models=asked, lanes=lanes)
         if not chosen:
             return []
         _lease(chosen, worker, lease_seconds)
@@ -307,9 +311,9 @@ def report_crash(*, worker: str, note: str, from_outside: bool = False) -> Swept
     return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and _ring_for_waiting())
 
 
-def backlog(models: Collection[str], *, takes_any: bool = True) -> Backlog:
-    """Count the jobs that a worker answering for `models` could claim now; `takes_any` as for `claim`."""
-    jobs = waiting(_asked(models, takes_any))
+def backlog(models: Collection[str], *, worker: str = "", takes_any: bool = True) -> Backlog:
+    """Count the jobs that `worker`, answering for `models`, could claim now; `takes_any` as for `claim`."""
+    jobs = waiting(_asked(models, takes_any)).filter(lane__in=open_lanes(worker))
     found = jobs.aggregate(waiting=Count("pk"), since=Min(Coalesce("available_at", "created_at")))
     seconds = (database_now() - found["since"]).total_seconds() if found["since"] else 0.0
     return Backlog(waiting=found["waiting"], oldest_seconds=max(0.0, seconds))

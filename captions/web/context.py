@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from captions import selectors
 from captions.models import Account, Image
+from captions.permissions import is_operator
 
 THEMES = ("light", "dark")
 
@@ -71,6 +72,11 @@ class Frame:
             return reverse("docs")
         except NoReverseMatch:
             return ""
+
+    @cached_property
+    def is_operator(self) -> bool:
+        """Whether the person looks after the queue and the workers."""
+        return bool(self.person) and is_operator(self._request.user)
 
     @property
     def admin_url(self) -> str:

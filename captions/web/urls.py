@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from captions.web import account, adding, decisions, gallery, live, media, picture, trash_page
+from captions.web import account, adding, decisions, gallery, live, media, operations_page, picture, trash_page
 
 _picture = [
     path("", picture.page, name="image"),
@@ -32,6 +32,9 @@ urlpatterns = [
     path("images/", adding.add, name="add_images"),
     path("images/several/", gallery.bulk, name="bulk"),
     path("images/<uuid:image_id>/", include(_picture)),
+    path("operations/", operations_page.page, name="operations"),
+    path("operations/now/", operations_page.now, name="operations_now"),
+    path("operations/act/", operations_page.act, name="operations_act"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
