@@ -93,8 +93,9 @@ def _shown(images: QuerySet[Image]) -> QuerySet[Image]:
 
 
 def captions(user: Person, image: Image) -> QuerySet[Caption]:
-    """Give all captions of a picture that the person may see, newest first."""
+    """Give all captions of a picture that the person may see, newest first; words tried in the lab stay there."""
     found = Caption.objects.filter(image_id=image.pk, image__deleted_at__isnull=True)
+    found = found.exclude(purpose=Caption.Purpose.TRIAL)
     if image.owner_id != user.pk and not is_reviewer(user):
         found = found.none()
     return found.select_related("author", "parent", "job")

@@ -266,7 +266,9 @@ def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenan
 
 def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:
     ids = list(images)
-    newest = CaptionJob.objects.filter(image=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
+    newest = (
+        CaptionJob.objects.filter(image=OuterRef("pk"), is_trial=False).order_by("-created_at", "-id").values("pk")[:1]
+    )
     chosen = Image.objects.filter(pk__in=ids).annotate(newest=Subquery(newest)).values("newest")
     return {job.image_id: job for job in CaptionJob.objects.filter(pk__in=chosen)}
 

@@ -112,7 +112,7 @@ def restore(request: PersonRequest, image: Image) -> str:
 def cancel(request: PersonRequest, image: Image) -> str:
     """Stop every open job of this image."""
     _own(request, image)
-    open_jobs = list(CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN))
+    open_jobs = list(CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN))
     if not open_jobs:
         raise DeskError("job_not_open")
     for job in open_jobs:
@@ -124,7 +124,9 @@ def cancel(request: PersonRequest, image: Image) -> str:
 def retry(request: PersonRequest, image: Image) -> str:
     """Put the last failed job of this image back into the queue."""
     _own(request, image)
-    ended = CaptionJob.objects.filter(image=image, state=CaptionJob.State.FAILED).order_by("-finished_at", "-id")
+    ended = CaptionJob.objects.filter(image=image, is_trial=False, state=CaptionJob.State.FAILED).order_by(
+        "-finished_at", "-id"
+    )
     job = ended.first()
     if job is None:
         raise DeskError("job_not_failed")
@@ -156,7 +158,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
 def _stop_open_jobs(request: PersonRequest, image: Image) -> None:
     """Where the person asked for another model instead of the one that does not come, give up the old request."""
     if request.GET.get("instead") == "1":
-        for job in CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN):
+        for job in CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN):
             jobs.cancel(job=job, by=request.user)
 
 

@@ -170,6 +170,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
     name = request.POST.get("act", "") or request.GET.get("act", "")
     act = _ACTS.get(name)
     ids = _ids(request.POST.getlist("image") or request.GET.getlist("image"))
+    if name == "try" and ids:
+        return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
     back = redirect(go_back(request))
     if act is None or not ids:
         messages.warning(request, "Select pictures first, then choose what to do with them.")

@@ -129,7 +129,7 @@ def context_of(
             image,
             captions=captions,
             reviews=reviews,
-            jobs=CaptionJob.objects.filter(image=image),
+            jobs=CaptionJob.objects.filter(image=image, is_trial=False),
             viewer=request.user,
         ),
         "panel_open": True,
