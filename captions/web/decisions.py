@@ -19,6 +19,7 @@ from captions.models import CaptionJob, Image
 from captions.params import ParamsInvalid
 from captions.web import gallery, panel, picture
 from captions.web.cards import card_of
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.reading import caption_of, trashed
 
@@ -141,7 +142,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     image = selectors.image(request.user, image_id)
     form = request.POST.dict() if "panel" in request.POST else {}
     model = form.get("model", "")[:200]
-    defaults = selectors.serving().defaults_for(form.get("shown_for", ""))
+    defaults = serving_of(request).defaults_for(form.get("shown_for", ""))
     try:
         _own(request, image)
         chosen = panel.read(form, defaults=defaults) if form else {}
@@ -225,7 +226,7 @@ def _parts(
     common = {"oob": True, "toast_words": words, "undo_url": undo_url, "place": place, "next": go_back(request)}
     if place == "page":
         return render(request, "picture/parts.html", {**picture.context_of(request, image, problem=problem), **common})
-    card = card_of(image, viewer=request.user, problem=problem)
+    card = card_of(image, viewer=request.user, problem=problem, serving=serving_of(request))
     chip = gallery.chip_of(go_back(request))
     context = {"card": card, "here": go_back(request), **gallery.frame(request, chip), **common}
     return render(request, "gallery/parts.html", context)

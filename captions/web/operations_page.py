@@ -18,6 +18,7 @@ from captions import operations, selectors
 from captions.errors import DeskError
 from captions.permissions import is_operator
 from captions.web import wording
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, person_only
 
 BAR_WIDTH: Final = 18
@@ -132,7 +133,7 @@ def _context(request: PersonRequest) -> dict[str, Any]:
         "queue": queue,
         "oldest_words": wording.duration(queue.oldest_seconds) if queue.waiting else "",
         "workers": selectors.workers_seen(),
-        "control": selectors.serving().control,
+        "control": serving_of(request).control,
         "retryable": operations.failed().count(),
         "captioned_total": sum(hour.captioned for hour in day),
         "failed_total": sum(hour.failed for hour in day),
