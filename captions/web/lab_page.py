@@ -19,6 +19,7 @@ from captions.errors import DeskError
 from captions.models import Caption, Image, Trial, TrialArm
 from captions.params import KNOBS, PRESETS, Knob, ParamsInvalid, parse
 from captions.web import panel, wording
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, person_only
 
 OFFERED: Final = 20
@@ -242,7 +243,7 @@ def _form(
         others = selectors.images(request.user).exclude(pk__in=wanted)
         pictures += list(others[: OFFERED - len(pictures)])
     checked = wanted or {image.pk for image in pictures[:CHECKED]}
-    serving = selectors.serving()
+    serving = serving_of(request)
     context = {
         "pictures": [(image, image.pk in checked) for image in pictures],
         "ways": [_way(letter, request.POST, problems.get(letter, {})) for letter in lab.LETTERS],
