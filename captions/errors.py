@@ -70,6 +70,8 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure("hours_need_two_ends", "Hours need a beginning and an end. Fill in both, or clear both."),
+    Failure("hours_are_equal", "The hours begin and end at the same minute. Choose two, or clear both."),
     Failure("job_not_open", "This job has ended, so it cannot be cancelled.", 409),
     Failure("job_not_failed", "Only a failed or cancelled job can be tried again.", 409),
     Failure(
@@ -101,6 +103,15 @@ _FAILURES: Final = (
     Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
     Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
     Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
+    # The lab
+    Failure("trial_arms_alike", "Two of the ways are the same. Change the model or a setting of one of them."),
+    Failure("trial_is_revealed", "The names were shown, so votes are closed. Start another trial.", 409),
+    Failure("trial_needs_arms", "A trial compares two or three ways of captioning."),
+    Failure("trial_not_ready", "This caption is not drafted yet. Vote when it is here.", 409),
+    Failure("trial_not_revealed", "The names are not shown yet. Finish voting first.", 409),
+    Failure("trial_too_large", "A trial takes up to 20 pictures. Leave some out."),
+    Failure("trial_without_pictures", "Choose pictures first: a trial needs at least one."),
+    Failure("trial_without_votes", "Nobody has voted yet. Choose the best caption of at least one picture.", 409),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

@@ -281,7 +281,7 @@ def _answer_existing(owner: User, upload: _Upload, wish: _Wish) -> Received | No
         image.deleted_at = None
         image.save(update_fields=["deleted_at"])
         ledger.settle_and_tell(image=image)
-    open_job = image.jobs.filter(state__in=CaptionJob.OPEN).order_by("-created_at", "-id").first()
+    open_job = image.jobs.filter(state__in=CaptionJob.OPEN, is_trial=False).order_by("-created_at", "-id").first()
     if wish.is_particular or (open_job is None and image.caption_id is None):
         open_job = _ask(image, wish) or open_job
     return Received(_fresh(image), created=False, job=open_job)

@@ -79,7 +79,11 @@ def _running_means_leased() -> Iterator[Violation]:
 
 def _open_once() -> Iterator[Violation]:
     """One picture has at most one open job for one model and one set of parameters."""
-    same = CaptionJob.objects.filter(state__in=CaptionJob.OPEN).order_by().values("image_id", "model", "params_digest")
+    same = (
+        CaptionJob.objects.filter(state__in=CaptionJob.OPEN)
+        .order_by()
+        .values("image_id", "model", "params_digest", "is_trial")
+    )
     for row in same.annotate(jobs=Count("pk")).filter(jobs__gt=1):
         yield Violation("open_once", f"image {row['image_id']}", f"has {row['jobs']} equal open jobs")
 

@@ -103,6 +103,7 @@ def add_generated(
             id=UUID(int=first.int + place),
             image_id=job.image_id,
             kind=Caption.Kind.GENERATED,
+            purpose=Caption.Purpose.TRIAL if job.is_trial else Caption.Purpose.ALT,
             job=job,
             text=words,
             rank=place + 1,
@@ -194,6 +195,8 @@ def settle_and_tell(*, image: Image) -> str:
 
 def _summary(image_id: UUID, facts: Mapping[str, Any]) -> tuple[str, UUID | None]:
     """Give the state and the id of the caption on show."""
+    if facts["is_decorative"]:
+        return Image.State.APPROVED, facts["published_caption_id"] or facts["newest"]
     if facts["published_caption_id"]:
         return Image.State.APPROVED, facts["published_caption_id"]
     newest = facts["newest"]
@@ -210,7 +213,8 @@ def _summary(image_id: UUID, facts: Mapping[str, Any]) -> tuple[str, UUID | None
 
 
 def _facts(image_id: UUID) -> Mapping[str, Any]:
-    jobs = CaptionJob.objects.filter(image_id=OuterRef("pk")).order_by(_TELLING, F("finished_at").desc(), "-id")
+    jobs = CaptionJob.objects.filter(image_id=OuterRef("pk"), is_trial=False)
+    jobs = jobs.order_by(_TELLING, F("finished_at").desc(), "-id")
     newest = _newest_words(OuterRef("pk"))
     return (
         Image.objects.order_by()
@@ -220,7 +224,16 @@ def _facts(image_id: UUID) -> Mapping[str, Any]:
             newest=Subquery(newest.values("id")[:1]),
             newest_job=Subquery(newest.values("job_id")[:1]),
         )
-        .values("state", "caption_id", "published_caption_id", "job_state", "job_finished_at", "newest", "newest_job")
+        .values(
+            "state",
+            "caption_id",
+            "published_caption_id",
+            "is_decorative",
+            "job_state",
+            "job_finished_at",
+            "newest",
+            "newest_job",
+        )
         .get(pk=image_id)
     )
 
@@ -242,7 +255,7 @@ def _newest_words(image: UUID | OuterRef) -> QuerySet[Caption]:
     taken_back = Review.objects.filter(
         caption_id=OuterRef("pk"), decision=Review.Decision.EDIT, undone_by__isnull=False
     )
-    words = Caption.objects.filter(Q(rank=1) | Q(rank__isnull=True), image_id=image)
+    words = Caption.objects.filter(Q(rank=1) | Q(rank__isnull=True), image_id=image, purpose=Caption.Purpose.ALT)
     return words.exclude(Exists(taken_back)).order_by("-id")
 
 

@@ -6,19 +6,23 @@ Gallery and lists hold a person's own pictures. Reviewers and operators see ever
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import BooleanField, Case, Count, ExpressionWrapper, Min, Model, Q, QuerySet, When
+from django.db.models.functions import TruncHour
+from django.utils import timezone
 
 from captions.errors import DeskError
-from captions.models import Caption, CaptionJob, Image, Review, Worker
-from captions.models.clock import DatabaseTime
+from captions.models import Caption, CaptionJob, Image, QueueControl, Review, Worker
+from captions.models.clock import DatabaseTime, database_now
 from captions.params import GenerationParams, defaults_from
 from captions.permissions import is_operator, is_reviewer
+from captions.queueing import is_open
 
 #: A worker that said nothing for so long, in seconds, counts as gone; heartbeats come every 10 s or oftener.
 GONE_AFTER: Final = 30.0
@@ -26,6 +30,7 @@ GONE_AFTER: Final = 30.0
 _NO_WORKER: Final = "No worker is running. Pictures are safe and keep their place."
 _ONLY_CHOSEN: Final = "No worker takes pictures for which nobody chose a model. Choose one under “Caption again”."
 _KEEPS_ITS_PLACE: Final = "The picture is safe, keeps its place and starts by itself"
+_PAUSED: Final = "An operator paused the queue: pictures are taken in and keep their place."
 _LOADING: Final = "A worker is loading its model. Pictures keep their place and start by themselves."
 
 Person = User | AnonymousUser
@@ -88,8 +93,9 @@ def _shown(images: QuerySet[Image]) -> QuerySet[Image]:
 
 
 def captions(user: Person, image: Image) -> QuerySet[Caption]:
-    """Give all captions of a picture that the person may see, newest first."""
+    """Give all captions of a picture that the person may see, newest first; words tried in the lab stay there."""
     found = Caption.objects.filter(image_id=image.pk, image__deleted_at__isnull=True)
+    found = found.exclude(purpose=Caption.Purpose.TRIAL)
     if image.owner_id != user.pk and not is_reviewer(user):
         found = found.none()
     return found.select_related("author", "parent", "job")
@@ -197,6 +203,12 @@ class Serving:
     models: tuple[str, ...] = ()
     seconds_between_pictures: float | None = None
     served: tuple[ServedModel, ...] = ()
+    control: QueueControl = field(default_factory=QueueControl)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator paused the queue."""
+        return self.control.paused_at is not None
 
     def answers_for(self, model: str) -> bool:
         """Whether a ready worker would take a job that asks for `model`; "" asks for none."""
@@ -213,7 +225,14 @@ class Serving:
 
 
 def serving() -> Serving:
-    """Look at the workers that were seen lately; one query."""
+    """Look at the workers that were seen lately and at what operators told the queue; two queries."""
+    now = _serving()
+    control = QueueControl.objects.filter(pk=1).first() or QueueControl()
+    notice = f"{_PAUSED} {now.notice}".strip() if control.paused_at else now.notice
+    return replace(now, control=control, notice=notice)
+
+
+def _serving() -> Serving:
     seen = Worker.objects.filter(seen_at__gte=DatabaseTime(after=-GONE_AFTER)).exclude(state=Worker.State.STOPPED)
     seen_workers = list(seen.order_by("-takes_any", "is_demo", "-started_at", "name"))
     ready = [worker for worker in seen_workers if worker.state == Worker.State.READY]
@@ -255,12 +274,16 @@ class Lack(NamedTuple):
     words: str
 
 
-LACKS: Final = ("model_not_served", "no_worker")
+LACKS: Final = ("model_not_served", "no_worker", "outside_hours", "queue_paused")
 
 
 def lack_of(job: CaptionJob, now: Serving) -> Lack | None:
     """Say what a waiting job lacks while no ready worker would take it; None when one would."""
-    if job.state != CaptionJob.State.QUEUED or now.answers_for(job.model):
+    if job.state != CaptionJob.State.QUEUED:
+        return None
+    if held_back := _held_back(job, now):
+        return held_back
+    if now.answers_for(job.model):
         return None
     if job.model:
         words = f"No worker serves the model “{job.model}” now. {_KEEPS_ITS_PLACE} when one does."
@@ -269,6 +292,16 @@ def lack_of(job: CaptionJob, now: Serving) -> Lack | None:
         words = f"No worker takes pictures for which nobody chose a model. {_KEEPS_ITS_PLACE} when one does."
         return Lack("model_not_served", words)
     return Lack("no_worker", f"No worker is running. {_KEEPS_ITS_PLACE}.")
+
+
+def _held_back(job: CaptionJob, now: Serving) -> Lack | None:
+    """Say what an operator's wish keeps a waiting job from, if any does."""
+    if now.is_paused:
+        return Lack("queue_paused", f"An operator paused the queue. {_KEEPS_ITS_PLACE} when it goes on.")
+    if job.lane == CaptionJob.Lane.BULK and not is_open(now.control):
+        hours = f"from {now.control.opens_at:%H:%M} to {now.control.closes_at:%H:%M}"
+        return Lack("outside_hours", f"Imports are captioned {hours}. {_KEEPS_ITS_PLACE} then.")
+    return None
 
 
 def _served(workers: list[Worker]) -> tuple[ServedModel, ...]:
@@ -302,6 +335,66 @@ def _pace(workers: list[Worker]) -> float | None:
     """Give the seconds between two finished pictures of all workers together; None until one has said its pace."""
     per_second = sum(1 / worker.seconds_per_image for worker in workers if worker.seconds_per_image)
     return 1 / per_second if per_second else None
+
+
+# --- For operators --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNow:
+    """How many jobs wait in each lane and run, and how long the oldest waiting one has waited, in seconds."""
+
+    interactive: int
+    bulk: int
+    running: int
+    oldest_seconds: float
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait in all."""
+        return self.interactive + self.bulk
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour of the last day: when it began, and how many jobs ended in it as captions and as failures."""
+
+    at: datetime
+    captioned: int
+    failed: int
+
+
+def queue_now() -> QueueNow:
+    """Count what waits and runs, everybody's; operators only see it."""
+    lanes = CaptionJob.Lane
+    found = CaptionJob.objects.filter(state__in=CaptionJob.OPEN).aggregate(
+        interactive=Count("pk", filter=Q(state=CaptionJob.State.QUEUED, lane=lanes.INTERACTIVE)),
+        bulk=Count("pk", filter=Q(state=CaptionJob.State.QUEUED, lane=lanes.BULK)),
+        running=Count("pk", filter=Q(state=CaptionJob.State.RUNNING)),
+        oldest=Min("created_at", filter=Q(state=CaptionJob.State.QUEUED)),
+    )
+    waited = (database_now() - found["oldest"]).total_seconds() if found["oldest"] else 0.0
+    return QueueNow(found["interactive"], found["bulk"], found["running"], max(0.0, waited))
+
+
+def last_day() -> list[Hour]:
+    """Give the last 24 hours, the present one last; hours in which nothing ended are there with noughts."""
+    ends = (CaptionJob.State.DONE, CaptionJob.State.FAILED)
+    this_hour = timezone.localtime(database_now()).replace(minute=0, second=0, microsecond=0)
+    first = this_hour - timedelta(hours=23)
+    ended = CaptionJob.objects.filter(state__in=ends, finished_at__gte=first).order_by()
+    counted = ended.annotate(hour=TruncHour("finished_at")).values_list("hour", "state").annotate(Count("pk"))
+    counts = {(hour.astimezone(UTC), state): count for hour, state, count in counted}
+    hours = [first + timedelta(hours=number) for number in range(24)]
+    return [Hour(hour, *(counts.get((hour.astimezone(UTC), state), 0) for state in ends)) for hour in hours]
+
+
+def workers_seen() -> list[Worker]:
+    """Give the workers that said something within the last day, those at work first."""
+    seen = Worker.objects.filter(seen_at__gte=DatabaseTime(after=-86400))
+    gone = DatabaseTime(after=-GONE_AFTER)
+    is_gone = Case(When(Q(state=Worker.State.STOPPED) | Q(seen_at__lt=gone), then=True), default=False)
+    return list(seen.annotate(is_gone=ExpressionWrapper(is_gone, BooleanField())).order_by("is_gone", "name"))
 
 
 def _one(rows: QuerySet[Row], id: UUID | str) -> Row:

@@ -35,6 +35,8 @@ class Caption(models.Model):
 
     `score` is the mean token log-probability (natural logarithm, at most 0) under the model's untouched distribution.
     `rank` counts the candidates of one job from 1, best first. `params` are all ten parameters that were in force.
+    Only words of purpose `alt` are reviewed and published; a long description stands beside them, and words tried in
+    the lab wait there until somebody takes them over.
     """
 
     class Kind(models.TextChoices):
@@ -44,12 +46,19 @@ class Caption(models.Model):
         IMPORTED = "imported", "Imported"
         RESTORED = "restored", "Restored"
 
+    class Purpose(models.TextChoices):
+        ALT = "alt", "Caption"
+        LONG = "long", "Long description"
+        TRIAL = "trial", "Tried in the lab"
+
     MAX_LENGTH = 2000
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="captions")
     text = models.CharField(max_length=MAX_LENGTH)
     kind = models.CharField(max_length=10, choices=Kind.choices)
+    purpose = models.CharField(max_length=5, choices=Purpose.choices, default=Purpose.ALT, db_default=Purpose.ALT)
+    language = models.CharField(max_length=35, default="en", db_default="en", help_text="BCP 47, as in HTML's lang.")
     job = models.ForeignKey(CaptionJob, on_delete=models.RESTRICT, null=True, blank=True, related_name="captions")
     parent = models.ForeignKey("self", on_delete=models.RESTRICT, null=True, blank=True, related_name="children")
     author = models.ForeignKey(
@@ -82,6 +91,7 @@ class Caption(models.Model):
                 name="caption_edited_has_a_parent",
             ),
             models.CheckConstraint(condition=~Q(text=""), name="caption_has_words"),
+            models.CheckConstraint(condition=Q(purpose__in=["alt", "long", "trial"]), name="caption_purpose_known"),
             models.UniqueConstraint(fields=["job", "rank"], name="caption_once_per_job_and_rank"),
         ]
         indexes = [

@@ -22,7 +22,8 @@ class Image(models.Model):
 
     `state` is a summary kept by `captions.ledger.settle`, in the transaction of whatever changed it:
 
-        approved   a person's words are published (also while another job runs: people's words stay)
+        approved   a person's words are published (also while another job runs: people's words stay),
+                   or a person said that the picture is decorative
         queued     a job waits            drafting   a worker holds the job
         draft      drafts wait for a decision
         rejected   the last decision was a rejection and nothing came after it
@@ -54,6 +55,7 @@ class Image(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="images")
     number = models.PositiveIntegerField(help_text="Counts the owner's pictures from 1; shown to people.")
     filename = models.CharField(max_length=255, blank=True)
+    title = models.CharField(max_length=200, blank=True, db_default="")
     sha256 = models.CharField(max_length=64)
     format = models.CharField(max_length=8, choices=Format.choices)
     width = models.PositiveIntegerField()
@@ -83,6 +85,15 @@ class Image(models.Model):
         related_name="+",
         help_text="The approved one: alt text, exports and the API's public answer.",
     )
+    is_decorative = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Says nothing that the text around it does not: its alt text is empty.",
+    )
+    quality = models.FloatField(
+        null=True, blank=True, help_text="How likely a reviewer approves the draft on show unchanged, from 0 to 1."
+    )
+    blurhash = models.CharField(max_length=40, blank=True, db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="In the trash since; swept away after a time.")
 
@@ -103,13 +114,22 @@ class Image(models.Model):
             ),
             models.CheckConstraint(condition=Q(width__gt=0, height__gt=0, bytes__gt=0), name="image_has_a_size"),
             models.CheckConstraint(
-                condition=~Q(state="approved") | Q(published_caption__isnull=False), name="image_approved_has_words"
+                condition=~Q(state="approved") | Q(published_caption__isnull=False) | Q(is_decorative=True),
+                name="image_approved_has_words",
             ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="image_gallery"),
             models.Index(fields=["owner", "state", "-created_at", "-id"], name="image_gallery_by_state"),
             models.Index(fields=["state", "-created_at", "-id"], name="image_review_queue"),
+            models.Index(
+                fields=["quality", "id"], name="image_least_sure", condition=Q(state="draft", deleted_at__isnull=True)
+            ),
+            models.Index(
+                fields=["created_at", "id"],
+                name="image_oldest_draft",
+                condition=Q(state="draft", deleted_at__isnull=True),
+            ),
             models.Index(fields=["deleted_at"], name="image_trash", condition=Q(deleted_at__isnull=False)),
         ]
 

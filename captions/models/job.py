@@ -43,6 +43,9 @@ class CaptionJob(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     lane = models.PositiveSmallIntegerField(choices=Lane.choices, default=Lane.INTERACTIVE)
     model = models.CharField(max_length=200, blank=True, help_text="The model asked for; empty takes any that serves.")
+    is_trial = models.BooleanField(
+        default=False, db_default=False, help_text="Asked by the lab: its captions are compared, not shown as drafts."
+    )
     params = models.JSONField(default=dict, blank=True)
     params_digest = models.CharField(max_length=64)
     batch_key = models.CharField(max_length=16)
@@ -73,7 +76,7 @@ class CaptionJob(models.Model):
             ),
             models.CheckConstraint(condition=~Q(state="failed") | ~Q(error_code=""), name="job_failed_says_why"),
             models.UniqueConstraint(
-                fields=["image", "model", "params_digest"],
+                fields=["image", "model", "params_digest", "is_trial"],
                 condition=Q(state__in=["queued", "running"]),
                 name="job_open_once_per_image_and_params",
             ),

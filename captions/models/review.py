@@ -37,6 +37,9 @@ class Review(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     undoes = models.OneToOneField("self", on_delete=models.CASCADE, null=True, blank=True, related_name="undone_by")
     published_before = models.ForeignKey(Caption, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    is_automatic = models.BooleanField(
+        default=False, db_default=False, help_text="By the rule that `reviewer` switched on, not by their own eyes."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

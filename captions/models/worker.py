@@ -30,6 +30,10 @@ class Worker(models.Model):
     defaults = models.JSONField(default=dict, blank=True)
     batch_size = models.PositiveSmallIntegerField(default=1)
     seconds_per_image = models.FloatField(null=True, blank=True, help_text="Running mean over recent batches.")
+    memory_bytes = models.PositiveBigIntegerField(null=True, blank=True, help_text="In use on its device, all in all.")
+    is_draining = models.BooleanField(
+        default=False, db_default=False, help_text="An operator asked it to claim nothing more."
+    )
     captioned = models.PositiveBigIntegerField(default=0)
     fenced = models.PositiveBigIntegerField(default=0, help_text="Late results dropped because the lease was lost.")
     started_at = models.DateTimeField(auto_now_add=True)
@@ -41,3 +45,8 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def pictures_a_minute(self) -> float | None:
+        """How many pictures it captions a minute while it works; None until it has said so."""
+        return 60 / self.seconds_per_image if self.seconds_per_image else None

@@ -126,9 +126,15 @@ class _Facts:
     viewer: User
 
 
-def cards_of(images: Sequence[Image], *, viewer: User, problem: DeskError | None = None) -> list[Card]:
+def cards_of(
+    images: Sequence[Image],
+    *,
+    viewer: User,
+    problem: DeskError | None = None,
+    serving: selectors.Serving | None = None,
+) -> list[Card]:
     """Build the cards of one page with a fixed number of queries, however many there are."""
-    serving = selectors.serving()
+    serving = serving or selectors.serving()
     jobs = _newest_jobs(image.pk for image in images)
     facts = _Facts(
         jobs=jobs,
@@ -141,9 +147,11 @@ def cards_of(images: Sequence[Image], *, viewer: User, problem: DeskError | None
     return [_card(image, facts, problem) for image in images]
 
 
-def card_of(image: Image, *, viewer: User, problem: DeskError | None = None) -> Card:
+def card_of(
+    image: Image, *, viewer: User, problem: DeskError | None = None, serving: selectors.Serving | None = None
+) -> Card:
     """Build one card."""
-    return cards_of([image], viewer=viewer, problem=problem)[0]
+    return cards_of([image], viewer=viewer, problem=problem, serving=serving)[0]
 
 
 def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
@@ -266,7 +274,9 @@ def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenan
 
 def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:
     ids = list(images)
-    newest = CaptionJob.objects.filter(image=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
+    newest = (
+        CaptionJob.objects.filter(image=OuterRef("pk"), is_trial=False).order_by("-created_at", "-id").values("pk")[:1]
+    )
     chosen = Image.objects.filter(pk__in=ids).annotate(newest=Subquery(newest)).values("newest")
     return {job.image_id: job for job in CaptionJob.objects.filter(pk__in=chosen)}
 

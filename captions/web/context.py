@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from captions import selectors
 from captions.models import Account, Image
+from captions.permissions import is_operator
 
 THEMES = ("light", "dark")
 
@@ -43,10 +44,10 @@ class Frame:
         user = getattr(self._request, "user", None)
         return user.get_username() if user is not None and user.is_authenticated else ""
 
-    @cached_property
+    @property
     def serving(self) -> selectors.Serving:
         """Which model answers at this moment."""
-        return selectors.serving()
+        return serving_of(self._request)
 
     @cached_property
     def drafts_waiting(self) -> int:
@@ -72,10 +73,24 @@ class Frame:
         except NoReverseMatch:
             return ""
 
+    @cached_property
+    def is_operator(self) -> bool:
+        """Whether the person looks after the queue and the workers."""
+        return bool(self.person) and is_operator(self._request.user)
+
     @property
     def admin_url(self) -> str:
         """Where operators and reviewers work, or "" for everybody else."""
         return reverse("admin:index") if getattr(self._request.user, "is_staff", False) else ""
+
+
+def serving_of(request: HttpRequest) -> selectors.Serving:
+    """Look at the workers once a request: its view, its cards and its frame all tell the same."""
+    known: selectors.Serving | None = getattr(request, "_serving", None)
+    if known is None:
+        known = selectors.serving()
+        request._serving = known  # type: ignore[attr-defined]  # lives and dies with the request
+    return known
 
 
 def theme_of(request: HttpRequest) -> str:

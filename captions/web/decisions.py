@@ -19,6 +19,7 @@ from captions.models import CaptionJob, Image
 from captions.params import ParamsInvalid
 from captions.web import gallery, panel, picture
 from captions.web.cards import card_of
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.reading import caption_of, trashed
 
@@ -112,7 +113,7 @@ def restore(request: PersonRequest, image: Image) -> str:
 def cancel(request: PersonRequest, image: Image) -> str:
     """Stop every open job of this image."""
     _own(request, image)
-    open_jobs = list(CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN))
+    open_jobs = list(CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN))
     if not open_jobs:
         raise DeskError("job_not_open")
     for job in open_jobs:
@@ -124,7 +125,9 @@ def cancel(request: PersonRequest, image: Image) -> str:
 def retry(request: PersonRequest, image: Image) -> str:
     """Put the last failed job of this image back into the queue."""
     _own(request, image)
-    ended = CaptionJob.objects.filter(image=image, state=CaptionJob.State.FAILED).order_by("-finished_at", "-id")
+    ended = CaptionJob.objects.filter(image=image, is_trial=False, state=CaptionJob.State.FAILED).order_by(
+        "-finished_at", "-id"
+    )
     job = ended.first()
     if job is None:
         raise DeskError("job_not_failed")
@@ -139,7 +142,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     image = selectors.image(request.user, image_id)
     form = request.POST.dict() if "panel" in request.POST else {}
     model = form.get("model", "")[:200]
-    defaults = selectors.serving().defaults_for(form.get("shown_for", ""))
+    defaults = serving_of(request).defaults_for(form.get("shown_for", ""))
     try:
         _own(request, image)
         chosen = panel.read(form, defaults=defaults) if form else {}
@@ -156,7 +159,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
 def _stop_open_jobs(request: PersonRequest, image: Image) -> None:
     """Where the person asked for another model instead of the one that does not come, give up the old request."""
     if request.GET.get("instead") == "1":
-        for job in CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN):
+        for job in CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN):
             jobs.cancel(job=job, by=request.user)
 
 
@@ -223,7 +226,7 @@ def _parts(
     common = {"oob": True, "toast_words": words, "undo_url": undo_url, "place": place, "next": go_back(request)}
     if place == "page":
         return render(request, "picture/parts.html", {**picture.context_of(request, image, problem=problem), **common})
-    card = card_of(image, viewer=request.user, problem=problem)
+    card = card_of(image, viewer=request.user, problem=problem, serving=serving_of(request))
     chip = gallery.chip_of(go_back(request))
     context = {"card": card, "here": go_back(request), **gallery.frame(request, chip), **common}
     return render(request, "gallery/parts.html", context)

@@ -21,6 +21,7 @@ from captions.errors import DeskError
 from captions.models import Image
 from captions.web import wording
 from captions.web.cards import cards_of
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.paging import page_of
 
@@ -108,7 +109,7 @@ def gallery(request: PersonRequest) -> HttpResponse:
         rows = rows.filter(state__in=chip.states)
     page = page_of(rows, after=after, size=PAGE)
     context = {
-        "cards": cards_of(page.rows, viewer=request.user),
+        "cards": cards_of(page.rows, viewer=request.user, serving=serving_of(request)),
         "next_page": _address(chip, page.after) if page.after else "",
         "here": _address(chip, after),
     }
@@ -133,7 +134,7 @@ def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
         "empty_title": chip.empty_title,
         "empty_words": chip.empty_words,
         "first_page": _address(chip),
-        "workers_words": workers_words(selectors.serving()),
+        "workers_words": workers_words(serving_of(request)),
     }
 
 
@@ -155,7 +156,7 @@ def cards(request: PersonRequest) -> HttpResponse:
     rows = selectors.images(request.user).filter(pk__in=ids)
     chip = chip_of(request.get_full_path())
     context = {
-        "cards": cards_of(list(rows), viewer=request.user),
+        "cards": cards_of(list(rows), viewer=request.user, serving=serving_of(request)),
         "live": request.GET.get("force") != "1",
         "here": _address(chip),
         "oob": True,
@@ -170,6 +171,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
     name = request.POST.get("act", "") or request.GET.get("act", "")
     act = _ACTS.get(name)
     ids = _ids(request.POST.getlist("image") or request.GET.getlist("image"))
+    if name == "try" and ids:
+        return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
     back = redirect(go_back(request))
     if act is None or not ids:
         messages.warning(request, "Select pictures first, then choose what to do with them.")

@@ -19,6 +19,7 @@ from captions.models import Caption, CaptionJob, Image, Review
 from captions.params import ParamsInvalid
 from captions.permissions import may_discard
 from captions.web import cards, panel, wording
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, person_only
 from captions.web.history import history
 from captions.web.reading import caption_of, trashed
@@ -81,7 +82,7 @@ def reasons(request: PersonRequest, image_id: UUID) -> HttpResponse:
 def settings(request: PersonRequest, image_id: UUID) -> HttpResponse:
     """Give the panel for another model: its usual values, and on top of them what the person had moved already."""
     image = selectors.own_image(request.user, image_id)
-    serving = selectors.serving()
+    serving = serving_of(request)
     try:
         moved = panel.read(request.GET.dict(), defaults=serving.defaults_for(request.GET.get("shown_for", "")))
     except ParamsInvalid:
@@ -108,11 +109,11 @@ def context_of(
     problems: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Give everything that the parts of the page show."""
-    card = cards.card_of(image, viewer=request.user, problem=problem)
+    serving = serving_of(request)
+    card = cards.card_of(image, viewer=request.user, problem=problem, serving=serving)
     captions = list(selectors.captions(request.user, image))
     reviews = list(selectors.reviews(image))
     shown = image.published_caption or image.caption
-    serving = selectors.serving()
     doing = _editing(request, image, by_hand=do == "write") if do else {}
     return {
         **doing,
@@ -129,7 +130,7 @@ def context_of(
             image,
             captions=captions,
             reviews=reviews,
-            jobs=CaptionJob.objects.filter(image=image),
+            jobs=CaptionJob.objects.filter(image=image, is_trial=False),
             viewer=request.user,
         ),
         "panel_open": True,

@@ -51,7 +51,11 @@ PICTURE_TYPES: Final = sorted({kind for _, kind in media.FILES.values()})
 
 def jobs_of(image: Image) -> list[CaptionJob]:
     """Give the newest jobs of a picture with their drafts; the list of jobs has the rest."""
-    return list(image.jobs.order_by("-created_at", "-id").prefetch_related("captions__author")[:JOBS_SHOWN])
+    return list(
+        image.jobs.filter(is_trial=False)
+        .order_by("-created_at", "-id")
+        .prefetch_related("captions__author")[:JOBS_SHOWN]
+    )
 
 
 class ImageView(DeskView):
