@@ -242,6 +242,7 @@ def _describe(owner: User, upload: _Upload, filename: str, decoded: Decoded) -> 
         bytes=upload.bytes,
         thumbnail_width=decoded.thumbnail.width,
         thumbnail_height=decoded.thumbnail.height,
+        blurhash=decoded.blurhash,
         medium_width=decoded.medium.width,
         medium_height=decoded.medium.height,
         screen_width=decoded.screen.width,

@@ -100,7 +100,8 @@ class Decoded:
 
     ``width`` and ``height`` are those of the upright picture in pixels. ``orientation`` is the EXIF value found in
     the file (1 to 8), ``mode`` Pillow's name of its pixel layout, ``profile`` says whether its colour profile was
-    ``applied``, ``ignored`` (damaged, too large, or of the wrong kind) or ``absent``. ``cpu_seconds`` and
+    ``applied``, ``ignored`` (damaged, too large, or of the wrong kind) or ``absent``. ``blurhash`` are its colours in a
+    few letters (https://blurha.sh). ``cpu_seconds`` and
     ``peak_bytes`` are what decoding cost.
     """
 
@@ -116,6 +117,7 @@ class Decoded:
     orientation: int
     mode: str
     profile: str
+    blurhash: str
     cpu_seconds: float = field(default=0.0, compare=False)
     peak_bytes: int = field(default=0, compare=False)
 

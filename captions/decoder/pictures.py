@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import blurhash
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -62,6 +63,7 @@ TIFF_SUBFILE_TYPE, TIFF_BITS, TIFF_SUB_IFDS, DNG_VERSION = 254, 258, 330, 50706
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 WEBP_QUALITY = 82
+BLUR_SIDE, BLUR_PARTS = 24, (4, 3)  # pixels it is computed from, and its waves across and down
 MEDIUM_QUALITY = 90  # captioners look at it: at 82 their pixels would be off by more than one step of 255
 WEBP_METHOD = 4
 
@@ -82,6 +84,7 @@ class Drawn:
     mode: str
     profile: str
     thumbnail_size: tuple[int, int]
+    blurhash: str
     medium_size: tuple[int, int]
     screen_size: tuple[int, int]
     thumbnail: bytes
@@ -189,12 +192,22 @@ def _draw(data: bytes, kind: str, bones: Skeleton, limits: Limits) -> Drawn:
         mode=mode,
         profile=profile,
         thumbnail_size=thumbnail.size,
+        blurhash=_blurhash(thumbnail),
         medium_size=medium.size,
         screen_size=screen.size,
         thumbnail=_webp(thumbnail),
         medium=_webp(medium, MEDIUM_QUALITY),
         screen=_webp(screen),
     )
+
+
+def _blurhash(thumbnail: Image.Image) -> str:
+    """Give the picture's colours in 28 letters (https://blurha.sh), for pages to show until its file is there."""
+    small = thumbnail.resize((BLUR_SIDE, BLUR_SIDE), Image.Resampling.BOX)
+    values = list(small.tobytes())
+    pixels = [values[at : at + 3] for at in range(0, len(values), 3)]
+    rows = [pixels[at : at + BLUR_SIDE] for at in range(0, len(pixels), BLUR_SIDE)]
+    return str(blurhash.encode(rows, *BLUR_PARTS))
 
 
 def _frames(picture: ImageFile.ImageFile, kind: str, bones: Skeleton) -> int:

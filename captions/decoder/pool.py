@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -342,7 +343,12 @@ def _manner_of_death(status: int) -> str:
 
 # --- nothing that a child says is believed ------------------------------------------------------------------------
 
-_PLAIN_FACTS = ("format", "width", "height", "frames", "is_animated", "had_alpha", "orientation", "mode", "profile")
+_PLAIN_FACTS = (
+    *("format", "width", "height", "frames", "is_animated", "had_alpha", "orientation", "mode", "profile"),
+    "blurhash",
+)
+#: The letters of a BlurHash of at most 4 times 4 waves.
+BLURHASH = re.compile(r"[0-9A-Za-z#$%*+,\-.:;=?@\[\]^_{|}~]{6,36}")
 
 
 def _checked_answer(ended: _Ended, limits: Limits) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -382,6 +388,7 @@ def _checked_facts(facts: dict[str, Any], blobs: list[bytes], limits: Limits) ->
     _insist(facts["frames"] <= limits.max_frames and facts["orientation"] <= 8)
     _insist(isinstance(facts["is_animated"], bool) and isinstance(facts["had_alpha"], bool))
     _insist(isinstance(facts["mode"], str) and len(facts["mode"]) <= 8 and facts["mode"].isascii())
+    _insist(isinstance(facts["blurhash"], str) and bool(BLURHASH.fullmatch(facts["blurhash"])))
     _insist(len(blobs) == len(RENDITIONS))
     for name, blob in zip(RENDITIONS, blobs, strict=True):
         size = plain_webp_size(blob)

@@ -16,6 +16,7 @@ from captions import ledger, selectors
 from captions.errors import FAILURES, DeskError
 from captions.models import Caption, CaptionJob, Image, Review
 from captions.web import wording
+from captions.web.paging import mark_of
 
 
 class Look(StrEnum):
@@ -46,6 +47,7 @@ MARKS = {
 OPEN = (Look.QUEUE, Look.WAIT, Look.RUN)
 # The mean over recent batches is not there before the first batch; a CPU takes about this long for one picture.
 _SECONDS_WHEN_UNKNOWN = 3.0
+NARROWEST, WIDEST = 40, 300  # hundredths of the height; what is beyond gets a mat
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,21 @@ class Card:
     percent: int = 0
     can_use_another_model: bool = False
     serving_name: str = ""
+
     is_redrafting: bool = False
     lacks: str = ""
     problem: DeskError | None = field(default=None, compare=False)
+
+    @property
+    def place(self) -> str:
+        """The mark that stands for "after this picture"."""
+        return mark_of(self.image)
+
+    @property
+    def shape(self) -> str:
+        """The class of its width over its height, in steps of a twentieth: rows know their sizes without a file."""
+        ratio = 100 * self.image.thumbnail_width / self.image.thumbnail_height
+        return f"r-{min(WIDEST, max(NARROWEST, round(ratio / 5) * 5))}"
 
     @property
     def caption(self) -> Caption | None:

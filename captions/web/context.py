@@ -14,6 +14,7 @@ from captions.models import Account, Image
 from captions.permissions import is_operator
 
 THEMES = ("light", "dark")
+VIEWS = ("cards", "rows")
 
 
 class Frame:
@@ -91,6 +92,12 @@ def serving_of(request: HttpRequest) -> selectors.Serving:
         known = selectors.serving()
         request._serving = known  # type: ignore[attr-defined]  # lives and dies with the request
     return known
+
+
+def view_of(request: HttpRequest) -> str:
+    """Read how the gallery is laid out: cards with words and acts, or rows of pictures alone."""
+    view = request.COOKIES.get("view", "")
+    return view if view in VIEWS else VIEWS[0]
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -21,7 +21,7 @@ from captions.errors import DeskError
 from captions.models import Image
 from captions.web import wording
 from captions.web.cards import cards_of
-from captions.web.context import serving_of
+from captions.web.context import serving_of, view_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.paging import page_of
 
@@ -103,19 +103,25 @@ _CHIP = {chip.name: chip for chip in CHIPS}
 def gallery(request: PersonRequest) -> HttpResponse:
     """Show one page of the person's pictures, or for htmx only its cards."""
     chip = chip_of(request.get_full_path())
-    after = request.GET.get("after", "")
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
     rows = selectors.images(request.user)
     if chip.states:
         rows = rows.filter(state__in=chip.states)
-    page = page_of(rows, after=after, size=PAGE)
+    page = page_of(rows, after=after, before=before, size=PAGE)
     context = {
         "cards": cards_of(page.rows, viewer=request.user, serving=serving_of(request)),
-        "next_page": _address(chip, page.after) if page.after else "",
-        "here": _address(chip, after),
+        # A part of the page that is fetched by itself goes on in its own direction only: its other end is there.
+        "next_page": _address(chip, after=page.after) if page.after and not (request.htmx and before) else "",
+        "newer_page": _address(chip, before=page.before) if page.before and not (request.htmx and after) else "",
+        "here": _address(chip, after=after, before=before),
     }
     if request.htmx:
         return render(request, "gallery/cards.html", context)
-    return render(request, "gallery/page.html", {**context, **frame(request, chip), "after": after} | _adding())
+    return render(
+        request,
+        "gallery/page.html",
+        {**context, **frame(request, chip), "after": after or before, "view": view_of(request)} | _adding(),
+    )
 
 
 def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
@@ -204,6 +210,13 @@ def _approve(request: PersonRequest, image: Image) -> int:
     return 1
 
 
+def _reject(request: PersonRequest, image: Image) -> int:
+    if image.state != State.DRAFT:
+        return 0
+    review.reject(image=image, reviewer=request.user)
+    return 1
+
+
 def _again(request: PersonRequest, image: Image) -> int:
     return int(jobs.request(image=image, chosen={}, lane=None).created)
 
@@ -220,6 +233,7 @@ def _recover(request: PersonRequest, image: Image) -> int:
 
 _ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
     "approve": (_approve, "Approved the drafts of {}."),
+    "reject": (_reject, "Rejected the drafts of {}."),
     "again": (_again, "{} went into the queue."),
     "discard": (_discard, "{} went into the trash."),
     "recover": (_recover, "{} came back."),
@@ -252,8 +266,9 @@ def _ids(raw: Iterable[str]) -> list[UUID]:
     return found
 
 
-def _address(chip: Chip, after: str = "") -> str:
-    query = {key: value for key, value in (("show", chip.name if chip.states else ""), ("after", after)) if value}
+def _address(chip: Chip, *, after: str = "", before: str = "") -> str:
+    parts = {"show": chip.name if chip.states else "", "after": after, "before": before}
+    query = {key: value for key, value in parts.items() if value}
     return reverse("gallery") + (f"?{urlencode(query)}" if query else "")
 
 

@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import blurhash
 import pytest
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from captions.decoder import DecodeRefused, Limits, Pool
 from captions.decoder.contract import RENDITIONS
@@ -59,6 +60,15 @@ def test_it_keeps_at_least_one_pixel_of_a_thread(read: Read, kind: str, size: tu
     assert sorted(found.screen.size) == [1, 1600]
     assert sorted(found.medium.size) == [1, 800]
     assert sorted(found.thumbnail.size) == [1, 480]
+
+
+def test_it_tells_the_colours_of_the_picture(read: Read) -> None:
+    picture = Image.new("RGB", (300, 200), (220, 30, 30))
+    picture.paste((20, 40, 200), (150, 0, 300, 200))
+    told = read(corpus.saved(picture, "PNG")).decoded.blurhash
+    left, right = (blurhash.decode(told, 8, 8)[4][column] for column in (0, 7))
+    assert left[0] > left[2] + 80
+    assert right[2] > right[0] + 80
 
 
 def test_it_never_makes_the_medium_one_larger_than_the_screen_one(read: Read) -> None:
