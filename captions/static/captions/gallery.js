@@ -22,18 +22,24 @@ const watch = () => {
 watch();
 
 // Pictures that are put in above would push away what is being looked at: the page moves with them.
-let heightBefore = 0, top = null;
+let anchor = null, anchorTop = 0;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  top = event.detail.target.id === "newer" ? event.detail.target : null;
-  heightBefore = document.documentElement.scrollHeight;
+  anchor = event.detail.target.id === "newer" ? atTop() : null;
+  anchorTop = anchor?.getBoundingClientRect().top ?? 0;
 });
 document.addEventListener("htmx:afterSwap", () => {
   watch();
   blur();
-  if (!top) return;
-  top = null;
-  scrollBy({ top: document.documentElement.scrollHeight - heightBefore, behavior: "instant" });
+  if (!anchor) return;
+  hold(anchor, anchorTop);
+  anchor = null;
 });
+// Twice: what comes into sight gets its true height only then.
+const hold = (frame, at) => {
+  const move = () => scrollBy({ top: frame.getBoundingClientRect().top - at, behavior: "instant" });
+  move();
+  requestAnimationFrame(move);
+};
 addEventListener("scroll", () => {
   if (scrollY < 800) sheet.querySelector("#newer a")?.click();
 }, { passive: true });
@@ -65,7 +71,7 @@ const restore = () => {
   const frame = document.getElementById(`card-${place.image}`);
   if (!frame) return;
   history.scrollRestoration = "manual";
-  scrollTo({ top: scrollY + frame.getBoundingClientRect().top - place.top, behavior: "instant" });
+  hold(frame, place.top);
 };
 restore();
 
