@@ -381,7 +381,7 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
         page.locator(".opblock-summary-control").first.click()
         page.wait_for_selector(".opblock-body")
         browser.close()
-    assert shown == 22
+    assert shown == 27
     assert not complaints
 
 
