@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
 from captions.errors import DeskError
-from captions.models import Album, AlbumImage, Import, Upload
+from captions.models import Album, AlbumImage, Image, Import, Upload
 
 State = Upload.State
 Person = User | AnonymousUser
@@ -89,6 +89,11 @@ def upload(user: Person, upload_id: UUID | str) -> Upload:
 def files(user: Person, batch: Import, *, part: str = "all") -> QuerySet[Upload]:
     """Give the files of an import, oldest first; `part` is one of `PARTS`."""
     return uploads(user).filter(PARTS.get(part, Q()), batch=batch).order_by("created_at", "id")
+
+
+def shown_image(image: Image) -> Image:
+    """Give a picture that an upload became, with all that its card shows."""
+    return Image.objects.select_related("owner", "caption__author", "published_caption__author").get(pk=image.pk)
 
 
 def sums(batches: Sequence[Import]) -> dict[UUID, Sums]:

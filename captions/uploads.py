@@ -54,7 +54,7 @@ class Announced:
 
 
 def create(*, owner: User, announced: Announced, batch: Import | None = None) -> Upload:
-    """Begin an upload, or give the one of the same fingerprint in this import of which no byte has come.
+    """Begin an upload, or give the one of the same file that this import has: known by its fingerprint.
 
     Raises DeskError `file_too_large`, `archive_too_large`, `disk_full` or `too_many_uploads`.
     """
@@ -137,10 +137,12 @@ def _row(owner: User, one: Announced, batch: Import | None, is_archive: bool) ->
 
 
 def _begun(owner: User, announced: Announced, batch: Import | None) -> Upload | None:
+    """Find what a request that was sent again, because its answer got lost, has begun already."""
     if batch is None or not announced.fingerprint:
         return None
     same = {"owner": owner, "batch": batch, "fingerprint": announced.fingerprint, "length": announced.length}
-    return Upload.objects.filter(state=State.OPEN, offset=0, **same).first()
+    begun = Upload.objects.filter(expires_at__gt=timezone.now(), **same).exclude(state=State.REFUSED)
+    return begun.select_related("owner", "batch", "image").first()
 
 
 def _known(owner: User, fingerprints: set[str], batch: Import | None) -> dict[str, Upload]:
@@ -228,6 +230,16 @@ def terminate(*, upload: Upload) -> None:
         if not gone.exclude(state=State.CHECKING).delete()[0]:
             raise DeskError("upload_being_checked" if gone.exists() else "not_found")
         path_of(upload.pk).unlink(missing_ok=True)
+
+
+def give_up(*, batch: Import) -> int:
+    """Forget the files of an import that have not wholly arrived, and give how many."""
+    gone = 0
+    for upload in Upload.objects.filter(batch=batch, state=State.OPEN).iterator(chunk_size=500):
+        with suppress(DeskError):  # one that is being written to at this moment goes on
+            terminate(upload=upload)
+            gone += 1
+    return gone
 
 
 def is_expired(upload: Upload) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.utils.http import http_date
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,8 +24,20 @@ _LARGEST_NUMBER: Final = 15  # digits; more bytes than any disk has
 _OVERRIDDEN: Final = {"PATCH", "DELETE", "HEAD"}
 
 
+class Piece(BaseParser):
+    """Leaves the bytes where they are: checking a page's CSRF token asks for a form's fields, and there are none."""
+
+    media_type = PIECE
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, Any]:
+        """Give no field, and read nothing."""
+        return {}
+
+
 class TusView(DeskView):
     """Base of both addresses: the version in every answer, the method that a client behind an old proxy means."""
+
+    parser_classes = [Piece]
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Take X-HTTP-Method-Override for the method, as the protocol demands."""

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from captions import jobs, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import Image
-from captions.web import wording
+from captions.web import adding_form, wording
 from captions.web.cards import cards_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.paging import page_of
@@ -114,7 +113,11 @@ def gallery(request: PersonRequest) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "gallery/cards.html", context)
-    return render(request, "gallery/page.html", {**context, **frame(request, chip), "after": after} | _adding())
+    return render(
+        request,
+        "gallery/page.html",
+        {**context, **frame(request, chip), "after": after, "adding": adding_form.frame()},
+    )
 
 
 def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
@@ -221,22 +224,6 @@ _ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
     "discard": (_discard, "{} went into the trash."),
     "recover": (_recover, "{} came back."),
 }
-
-
-def _adding() -> dict[str, Any]:
-    limit = settings.MAX_UPLOAD_BYTES
-    return {
-        "max_bytes": limit,
-        "max_words": f"{limit // (1024 * 1024)} MB",
-        "accept": "image/*,.heic,.heif,.avif,.tif,.tiff",
-        "formats": ", ".join(formats()),
-    }
-
-
-def formats() -> Iterable[str]:
-    """Name the formats that this desk takes, in the order people know them."""
-    names = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP"]
-    return names + ["HEIC"] * settings.ACCEPT_HEIF + ["AVIF"] * settings.ACCEPT_AVIF
 
 
 def _ids(raw: Iterable[str]) -> list[UUID]:

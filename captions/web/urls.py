@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from captions.web import account, adding, decisions, gallery, live, media, picture, trash_page
+from captions.web import account, adding, decisions, gallery, import_pages, live, media, picture, trash_page
 
 _picture = [
     path("", picture.page, name="image"),
@@ -32,6 +32,14 @@ urlpatterns = [
     path("images/", adding.add, name="add_images"),
     path("images/several/", gallery.bulk, name="bulk"),
     path("images/<uuid:image_id>/", include(_picture)),
+    path("imports/", import_pages.overview, name="imports"),
+    path("imports/announce/", adding.announce, name="announce_files"),
+    path("imports/files/<uuid:upload_id>/", adding.outcome, name="file_outcome"),
+    path("imports/files/<uuid:upload_id>/again/", import_pages.again, name="file_again"),
+    path("imports/<uuid:import_id>/", import_pages.page, name="import"),
+    path("imports/<uuid:import_id>/live/", import_pages.live, name="import_live"),
+    path("imports/<uuid:import_id>/albums/", import_pages.albums, name="import_albums"),
+    path("imports/<uuid:import_id>/give-up/", import_pages.give_up, name="import_give_up"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),

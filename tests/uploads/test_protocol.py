@@ -137,7 +137,9 @@ def test_it_lets_a_page_in_with_its_csrf_token_alone(page, owner):
     assert begin(page, 10).status_code == 403
     page.get("/")
     token = page.cookies["csrftoken"].value
-    assert begin(page, 10, headers={"X-CSRFToken": token}).status_code == 201
+    data = factories.picture()
+    answer = begin(page, len(data), data, headers={"X-CSRFToken": token})
+    assert (answer.status_code, answer["Desk-Upload-State"]) == (201, "done")
 
 
 # --- Creation ------------------------------------------------------------------------------------------------------

@@ -86,7 +86,9 @@ class Uploads(tus.TusView):
             ),
             batch=self._import(told.get("batch", "")),
         )
-        upload = _sent(request, upload, 0, size, checksum) if size or not length else upload
+        # Bytes that are here already are not taken again: the answer says where to go on.
+        if not uploads.offset_of(upload) and (size or not length):
+            upload = _sent(request, upload, 0, size, checksum)
         headers = {"Location": request.build_absolute_uri(reverse("api-upload", args=[upload.pk]))}
         if tus.is_piece(request):
             headers["Upload-Offset"] = str(uploads.offset_of(upload))
