@@ -94,8 +94,8 @@ def test_it_goes_on_after_the_page_was_closed(window: MakeWindow, person: Person
     page.route("**/api/v1/uploads/*/", lambda route: None if route.request.method == "PATCH" else route.continue_())
     choose(page, path)
     until(lambda: [one["offset"] for one in uploads(person)] == [5 * MIB], what="the first piece is here")
-    page.unroute_all(behavior="ignoreErrors")
     page = opened.go("/imports/")
+    page.unroute_all(behavior="ignoreErrors")
     expect(page.locator(".import-list .tag")).to_have_text("Your turn")
     page.locator(".import-list a").click()
     expect(page.locator("#import-missing")).to_contain_text("Choose the same files again to go on.")
@@ -230,7 +230,7 @@ def test_it_has_no_barrier_on_its_pages(
         client.post("/api/v1/uploads/", headers=begun)
     choose(page, made)
     page.get_by_role("link", name="See how far it is").click()
-    expect(page.locator("#import-sums")).to_contain_text("1 of 2 files became a")
+    expect(page.locator("#import-sums")).to_contain_text("1 of 2 files became pictures.")
     found["import"] = violations(page)
     found["imports"] = violations(opened.go("/imports/"))
     for path in ("/imports/", page.locator(".import-list a").get_attribute("href") or ""):
