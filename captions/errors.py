@@ -55,6 +55,54 @@ _FAILURES: Final = (
         Fault.OURS,
         True,
     ),
+    # Uploads in pieces
+    Failure("upload_header_wrong", "A header of this upload is missing or cannot be read."),
+    Failure(
+        "upload_offset_wrong", "The server has another number of bytes of this file. Ask for it, then go on there.", 409
+    ),
+    Failure("upload_beyond_length", "More bytes came than were announced for this file. Begin it again.", 413),
+    Failure(
+        "upload_locked", "Another request is writing to this upload. Try again in a moment.", 423, Fault.CALLER, True
+    ),
+    Failure("upload_expired", "This upload was not gone on with in time, so its bytes are gone. Begin it again.", 410),
+    Failure("upload_being_checked", "This file is being checked, so it cannot be stopped now.", 409),
+    Failure("upload_not_again", "This file cannot be tried again from here. Choose it once more.", 409),
+    Failure("checksum_mismatch", "These bytes changed on the way, so they were not kept. Send them again.", 460),
+    Failure(
+        "tus_version", "This server speaks version 1.0.0 of the tus protocol. Say so in the header Tus-Resumable.", 412
+    ),
+    Failure(
+        "too_many_uploads",
+        "You have as many files on their way as one person may. Let some arrive, or stop them.",
+        429,
+        Fault.CALLER,
+        True,
+    ),
+    Failure("import_too_long", "Announce at most 500 files in one request.", 413),
+    # ZIP files
+    Failure("archive_unreadable", "This ZIP file is damaged or none at all. Make it again, then add it once more."),
+    Failure(
+        "archive_too_large", "This ZIP file is larger than this server accepts. Split it, then add the parts.", 413
+    ),
+    Failure(
+        "archive_too_many_files",
+        "This ZIP file holds more files than this server accepts. Split it, then add the parts.",
+    ),
+    Failure(
+        "archive_bomb",
+        "This grows far beyond its size when it is unpacked, so it was not opened. Add the pictures themselves.",
+    ),
+    Failure("archive_empty", "There is no picture in this ZIP file. Choose another one."),
+    Failure(
+        "archive_nested", "This is an archive inside the ZIP file, and is not opened. Add it by itself, as a ZIP file."
+    ),
+    Failure("archive_encrypted", "This file is locked with a password. Unlock it, then add it again."),
+    Failure("archive_link", "This is a link to another file, not a picture. Add the picture itself."),
+    Failure(
+        "archive_compression",
+        "This file is compressed in a way that is not opened here. Make the ZIP file with “deflate”.",
+    ),
+    Failure("archive_entry_damaged", "This file inside the ZIP file is damaged. Make the ZIP file again."),
     # Jobs
     Failure(
         "queue_full",

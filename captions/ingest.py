@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 _CHUNK: Final = 1024 * 1024
 _FOLDERS: Final = ("originals", "renditions")
 _LONGEST_NAME: Final = 255
+#: The folder of uploads that come in pieces; `captions.checking` sweeps it, because they may take days.
+ARRIVING: Final = "arriving"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -130,11 +132,11 @@ def receive(
         return _keep(owner, upload, clean_filename(filename), wish)
 
 
-def check_room() -> None:
-    """Raise DeskError `disk_full` when less than MIN_FREE_DISK_BYTES are free where pictures are stored."""
+def check_room(*, needed: int = 0) -> None:
+    """Raise DeskError `disk_full` when fewer than MIN_FREE_DISK_BYTES would stay free, after `needed` more."""
     for folder in (settings.FILE_UPLOAD_TEMP_DIR, settings.MEDIA_ROOT):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < settings.MIN_FREE_DISK_BYTES:
+        if shutil.disk_usage(folder).free < settings.MIN_FREE_DISK_BYTES + needed:
             raise DeskError("disk_full")
 
 
@@ -168,8 +170,13 @@ def _spool(file: Readable, folder: Path) -> _Upload:
 
 
 def _read(file: Readable) -> bytes:
+    return read_piece(file, _CHUNK)
+
+
+def read_piece(file: Readable, size: int) -> bytes:
+    """Read at most `size` bytes of what somebody sends. Raises DeskError `upload_interrupted`."""
     try:
-        return file.read(_CHUNK)
+        return file.read(size)
     except (UnreadablePostError, ConnectionError, TimeoutError):
         raise DeskError("upload_interrupted", attr="file") from None
 
@@ -342,7 +349,7 @@ def sweep_orphans(*, older_than_hours: float = 24) -> int:
 def _sweep_incoming(folder: Path, before: float) -> int:
     removed = 0
     for entry in list(os.scandir(folder)) if folder.is_dir() else []:
-        if not _is_older(entry, before):
+        if entry.name == ARRIVING or not _is_older(entry, before):
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import ingest, jobs, trash
+from captions import checking, ingest, jobs, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -14,8 +14,15 @@ def sweep() -> None:
     jobs.sweep()
 
 
+@shared_task(name="captions.check_uploads", ignore_result=True)
+def check_uploads() -> None:
+    """Go on with files that have arrived and that nobody checks any more."""
+    checking.repair()
+
+
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove files that no picture owns, and pictures that have lain in the trash long enough."""
+    """Remove files that no picture owns, uploads that were given up, and pictures that lay in the trash long enough."""
+    checking.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)

@@ -207,6 +207,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "scheduler")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "captions.sweep", "schedule": 10.0, "options": {"queue": "default"}},
+    "check_uploads": {"task": "captions.check_uploads", "schedule": 20.0, "options": {"queue": "default"}},
     "tidy": {"task": "captions.tidy", "schedule": 3600.0, "options": {"queue": "default"}},
 }
 
@@ -235,6 +236,10 @@ QUEUE_LIMIT_PER_OWNER = _whole("QUEUE_LIMIT_PER_OWNER", 2000, at_least=1, at_mos
 
 MAX_UPLOAD_BYTES = _whole("MAX_UPLOAD_MB", 50, at_least=1, at_most=2000) * 1024 * 1024
 MAX_UPLOAD_FILES = _whole("MAX_UPLOAD_FILES", 100, at_least=1, at_most=1000)
+MAX_ARCHIVE_BYTES = _whole("MAX_ARCHIVE_MB", 2000, at_least=1, at_most=100_000) * 1024 * 1024
+MAX_ARCHIVE_FILES = _whole("MAX_ARCHIVE_FILES", 10_000, at_least=1, at_most=100_000)
+MAX_OPEN_UPLOADS = _whole("MAX_OPEN_UPLOADS", 20_000, at_least=1, at_most=1_000_000)
+UPLOAD_HOURS = _whole("UPLOAD_HOURS", 72, at_least=1, at_most=8760)
 MAX_PIXELS = _whole("MAX_MEGAPIXELS", 64, at_least=1, at_most=1000) * 1_000_000
 MAX_FRAMES = _whole("MAX_FRAMES", 300, at_least=1, at_most=100_000)
 ACCEPT_HEIF = _flag("ACCEPT_HEIF", True)
@@ -425,6 +430,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ImageState": "captions.models.Image.State",
         "JobState": "captions.models.CaptionJob.State",
+        "UploadState": "captions.models.Upload.State",
         "CaptionKind": "captions.models.Caption.Kind",
         "PictureFormat": "captions.models.Image.Format",
         "ReviewDecision": "captions.models.Review.Decision",

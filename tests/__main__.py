@@ -26,7 +26,9 @@ PRODUCTION = {
     "REDIS_URL": "redis://broker:6379/0",
 }
 # Areas whose tests need no torch: they run with torch blocked, once on SQLite and once on PostgreSQL.
-WEB_HALF = ("admin", "api", "ingest", "jobs", "lab", "ledger", "media", "models", "operations", "review", "web")
+WEB_HALF = (
+    *("admin", "api", "ingest", "jobs", "lab", "ledger", "media", "models", "operations", "review", "uploads", "web"),
+)
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
 PROCESSES = ("story", "faults", "browser")

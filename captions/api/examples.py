@@ -156,6 +156,22 @@ _LACKING: Final[dict[str, Any]] = {
 }
 
 
+_FILE: Final[dict[str, Any]] = {
+    "id": "0199f3a1-9d02-7c55-8e0b-2b7c3d4e5f60",
+    "filename": "shapes.png",
+    "folder": "Holiday/Day 1",
+    "length": 48213,
+    "offset": 48213,
+    "state": "done",
+    "error": None,
+    "image": _IMAGE_ID,
+    "parent": None,
+    "batch": None,
+    "created_at": "2026-03-02T09:14:04.900000Z",
+    "expires_at": "2026-03-05T09:14:05.101000Z",
+}
+
+
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
 
@@ -196,3 +212,4 @@ DECISIONS: Final = [
     _answer("Published", _APPROVED),
 ]
 ME: Final = [_answer("A token of Olga's", _ME)]
+UPLOADS: Final = [_answer("A file that became a picture", _FILE)]

@@ -11,9 +11,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from captions import selectors
+from captions import selectors, uploads
 from captions.errors import FAILURES
-from captions.models import ApiToken, Caption, CaptionJob, Image, Review
+from captions.models import ApiToken, Caption, CaptionJob, Image, Review, Upload
 from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
@@ -155,6 +155,55 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
         """Give the drafts that views have fetched with the job."""
         drafts = sorted(job.captions.all(), key=lambda caption: caption.rank or 0)
         return CaptionSerializer(drafts, many=True, context=self.context).data
+
+
+class UploadErrorSerializer(serializers.Serializer[Any]):
+    """Why a file was refused, or what it waits for."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="Words for people.")
+
+
+class FileSerializer(serializers.ModelSerializer[Upload]):
+    """A file that comes in pieces, or one out of a ZIP file."""
+
+    filename = serializers.CharField(help_text="What its sender calls it.")
+    folder = serializers.CharField(help_text="The folder that it lay in, as its sender calls it; may be empty.")
+    length = serializers.IntegerField(min_value=0, help_text="Bytes of the whole file.")
+    offset = serializers.SerializerMethodField(help_text="Bytes that are here; the next piece begins there.")
+    error = serializers.SerializerMethodField(help_text="Why it was refused, or what it waits for; else null.")
+    image = serializers.UUIDField(source="image_id", allow_null=True, help_text="The picture that it became.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        source="parent_id", allow_null=True, help_text="The ZIP file that it came in."
+    )
+    batch = serializers.UUIDField(source="batch_id", allow_null=True, help_text="The import that it belongs to.")
+
+    class Meta:
+        model = Upload
+        fields = [
+            "id",
+            "filename",
+            "folder",
+            "length",
+            "offset",
+            "state",
+            "error",
+            "image",
+            "parent",
+            "batch",
+            "created_at",
+            "expires_at",
+        ]
+        read_only_fields = fields
+
+    def get_offset(self, upload: Upload) -> int:
+        """Give what is on the disk."""
+        return uploads.offset_of(upload)
+
+    @extend_schema_field(UploadErrorSerializer(allow_null=True))
+    def get_error(self, upload: Upload) -> dict[str, str] | None:
+        """Give the code with its words."""
+        return {"code": upload.error_code, "detail": upload.error_detail} if upload.error_code else None
 
 
 class PictureUrlsSerializer(serializers.Serializer[Any]):

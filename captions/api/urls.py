@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 
-from captions.api.views import captions, documents, images, jobs, me, models, reviews
+from captions.api.views import captions, documents, images, jobs, me, models, reviews, uploads
 from captions.api.waiting import waits_for_job
 
 _IMAGE = "v1/images/<uuid:image_id>/"
@@ -31,6 +31,8 @@ urlpatterns: list[URLPattern] = [
     path(_JOB, jobs.OneJob.as_view(), name="api-job"),
     path(_JOB + "cancel/", jobs.Cancellation.as_view(), name="api-job-cancel"),
     path(_JOB + "retry/", jobs.Retry.as_view(), name="api-job-retry"),
+    path("v1/uploads/", uploads.Uploads.as_view(), name="api-uploads"),
+    path("v1/uploads/<uuid:upload_id>/", uploads.OneUpload.as_view(), name="api-upload"),
     path("schema/", documents.Schema.as_view(), name="schema"),
     path("schema", documents.Schema.as_view()),
     path("docs/", documents.Docs.as_view(), name="docs"),

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from captions import jobs, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import Image
-from captions.web import wording
+from captions.web import adding_form, wording
 from captions.web.cards import cards_of
 from captions.web.context import serving_of, view_of
 from captions.web.doors import PersonRequest, go_back, person_only
@@ -120,7 +119,13 @@ def gallery(request: PersonRequest) -> HttpResponse:
     return render(
         request,
         "gallery/page.html",
-        {**context, **frame(request, chip), "after": after or before, "view": view_of(request)} | _adding(),
+        {
+            **context,
+            **frame(request, chip),
+            "after": after or before,
+            "view": view_of(request),
+            "adding": adding_form.frame(),
+        },
     )
 
 
@@ -238,22 +243,6 @@ _ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
     "discard": (_discard, "{} went into the trash."),
     "recover": (_recover, "{} came back."),
 }
-
-
-def _adding() -> dict[str, Any]:
-    limit = settings.MAX_UPLOAD_BYTES
-    return {
-        "max_bytes": limit,
-        "max_words": f"{limit // (1024 * 1024)} MB",
-        "accept": "image/*,.heic,.heif,.avif,.tif,.tiff",
-        "formats": ", ".join(formats()),
-    }
-
-
-def formats() -> Iterable[str]:
-    """Name the formats that this desk takes, in the order people know them."""
-    names = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP"]
-    return names + ["HEIC"] * settings.ACCEPT_HEIF + ["AVIF"] * settings.ACCEPT_AVIF
 
 
 def _ids(raw: Iterable[str]) -> list[UUID]:

@@ -364,6 +364,14 @@ def test_it_does_what_the_guide_says(running, secret, stand_in, tmp_path):
     assert shown["published_caption"]["text"] == "A harbour at dusk, seen from the pier."
 
 
+def operations(running) -> int:
+    """Count what the schema describes: each method of each address."""
+    paths = httpx2.get(f"{running.url}/api/schema/?format=json", trust_env=False).json()["paths"]
+    return sum(
+        len(methods.keys() & {"get", "post", "put", "patch", "delete", "head", "options"}) for methods in paths.values()
+    )
+
+
 def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running):
     from playwright.sync_api import sync_playwright
 
@@ -381,7 +389,7 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
         page.locator(".opblock-summary-control").first.click()
         page.wait_for_selector(".opblock-body")
         browser.close()
-    assert shown == 23
+    assert shown == operations(running)
     assert not complaints
 
 
