@@ -211,9 +211,11 @@ def main() -> int:
     if asked != ["lint"] and not install_programs():
         return 1
     results = run_checks() if "lint" in asked else []
-    for name, parts in stages().items():
-        if name in asked:
-            results += [run_pytest(title, areas, *options, **variables) for title, areas, options, variables in parts]
+    with tempfile.TemporaryDirectory(prefix="desk-shared-") as shared:  # what every stage would make alike
+        os.environ["DESK_TESTS_SHARED"] = shared
+        for name, parts in stages().items():
+            if name in asked:
+                results += [run_pytest(title, areas, *options, **more) for title, areas, options, more in parts]
     print_table(results)
     return int(any(result.failed or result.skipped for result in results))
 
