@@ -123,7 +123,7 @@ def engine_rows() -> list[Row]:
         for number, path in enumerate(images):
             drawn(number).resize((1024, 768)).save(path, quality=90)
         bench = Bench(make(folder / "model"), images, folder / "store")
-        return [*cpu_rows(bench), *rival_rows(bench), *cuda_rows()]
+        return [*cpu_rows(bench), *rival_rows(bench), *cuda_rows(bench)]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a whole worker makes of its engine: files to database rows, against the engine alone on prepared pictures.
 
-    python -m benchmarks.worker CHECKPOINT [--precision auto] [--pictures 48] [--batch 8] [--rounds 3]
+    python -m benchmarks.worker CHECKPOINT [--precision auto] [--pictures 48] [--batch 8] [--rounds 3] [--device auto]
 
 A desk on SQLite in a folder of its own; pictures of 1600 pixels in the renditions that the decoder writes; the drain of
 the product claims them, opens them, runs the model and hands captions in. Rounds of both are taken in turns. Prints one
@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--store", type=Path)
     for name, value in (("pictures", 48), ("batch", 8), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -56,7 +57,11 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     from worker.heartbeat import Held, Tally
 
     captioner: Any = load(
-        str(options.checkpoint), precision=options.precision, store=options.store, batch=options.batch
+        str(options.checkpoint),
+        device=options.device,
+        precision=options.precision,
+        store=options.store,
+        batch=options.batch,
     )
     params = complete({}, defaults=defaults_from(captioner.defaults))
     captioner.min_length = params.max_length

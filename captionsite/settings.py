@@ -217,6 +217,7 @@ CAPTION_MODEL = _text("CAPTION_MODEL", "auto")
 CAPTION_SERVES_DEFAULT = _flag("CAPTION_SERVES_DEFAULT", True)
 CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
 CAPTION_DEVICE = _text("CAPTION_DEVICE", "auto")
+CAPTION_GRAPHS = _flag("CAPTION_GRAPHS", True)
 CAPTION_BATCH = _batch("CAPTION_BATCH", at_most=256)  # 0: found by measuring
 CAPTION_BATCH_SECONDS = _number("CAPTION_BATCH_SECONDS", 4, at_least=0.05, at_most=600)
 CAPTION_MEMORY_MB = _whole("CAPTION_MEMORY_MB", 0, at_least=0, at_most=10_000_000)

@@ -208,6 +208,7 @@ def load_captioner(tell: Callable[[str], None]) -> tuple[Captioner, str]:
         name,
         device=settings.CAPTION_DEVICE,
         precision=settings.CAPTION_PRECISION,
+        graphs=settings.CAPTION_GRAPHS,
         store=settings.MODEL_DIR,
         batch=settings.CAPTION_BATCH or None,
     )

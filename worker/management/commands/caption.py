@@ -78,7 +78,11 @@ class Command(BaseCommand):
                     self.stderr.write(choice.reason)
                 name = choice.name
             return load(
-                name, store=settings.MODEL_DIR, device=settings.CAPTION_DEVICE, precision=settings.CAPTION_PRECISION
+                name,
+                store=settings.MODEL_DIR,
+                device=settings.CAPTION_DEVICE,
+                precision=settings.CAPTION_PRECISION,
+                graphs=settings.CAPTION_GRAPHS,
             )
         except EngineError as error:
             raise CommandError(str(error)) from None
