@@ -101,6 +101,13 @@ _FAILURES: Final = (
     Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
     Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
     Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
+    Failure(
+        "with_another_reviewer",
+        "Your time with this picture ran out, and somebody else has it now. Copy your words if you want to keep them, "
+        "or skip it.",
+        409,
+    ),
+    Failure("share_out_of_range", "Choose a share from 0 to 100 per cent."),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

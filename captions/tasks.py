@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import ingest, jobs, trash
+from captions import ingest, jobs, review_queue, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -16,6 +16,7 @@ def sweep() -> None:
 
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove files that no picture owns, and pictures that have lain in the trash long enough."""
+    """Remove files that no picture owns, pictures that have lain in the trash long enough, leases that ran out."""
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
+    review_queue.tidy()
