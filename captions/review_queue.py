@@ -27,6 +27,7 @@ from captions.errors import DeskError
 from captions.models import Album, AlbumImage, AlbumShare, Caption, Image, Review, ReviewLease, SecondReview
 from captions.models.clock import DatabaseTime
 from captions.permissions import is_reviewer
+from captions.selectors import COUNTED
 
 #: Most pictures that one person is handed at once; more would only keep them from others.
 AT_MOST: Final = 20
@@ -34,8 +35,6 @@ AT_MOST: Final = 20
 ALTERNATIVES: Final = 5
 #: Of so many pictures handed out, one is a second review while any waits.
 SECOND_EVERY: Final = 4
-#: Counting further would read the whole index, for a number nobody can picture.
-COUNTED: Final = 10_000
 #: Another try, when others were handed what was chosen.
 _TRIES: Final = 5
 
@@ -307,10 +306,11 @@ def _strewn(drafts: list[Turn], seconds: list[Turn]) -> list[Turn]:
 
 def waiting(user: User, *, album: Album | None = None) -> int:
     """Count what waits for a decision of this person, second reviews included; not beyond `COUNTED`."""
-    drafts = selectors.to_review(user).select_related(None).order_by()
     if album is not None:
+        drafts = selectors.to_review(user).select_related(None).order_by()
         return drafts.filter(places__album=album)[:COUNTED].count()
-    return min(COUNTED, drafts[:COUNTED].count() + second_review.waiting(user).order_by()[:COUNTED].count())
+    again = second_review.waiting(user).order_by()[:COUNTED].count()
+    return min(COUNTED, selectors.drafts_waiting(user) + again)
 
 
 def albums(user: User) -> QuerySet[Album]:

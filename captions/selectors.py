@@ -22,6 +22,8 @@ from captions.permissions import is_operator, is_reviewer
 
 #: A worker that said nothing for so long, in seconds, counts as gone; heartbeats come every 10 s or oftener.
 GONE_AFTER: Final = 30.0
+#: Counting drafts further would read a whole index on every page, for a number nobody can picture.
+COUNTED: Final = 10_000
 
 _NO_WORKER: Final = "No worker is running. Pictures are safe and keep their place."
 _ONLY_CHOSEN: Final = "No worker takes pictures for which nobody chose a model. Choose one under “Caption again”."
@@ -70,8 +72,8 @@ def trash(user: Person) -> QuerySet[Image]:
 
 
 def drafts_waiting(user: Person) -> int:
-    """Count the pictures whose drafts wait for a decision of this person."""
-    return to_review(user).order_by().count()
+    """Count the pictures whose drafts wait for a decision of this person; not beyond `COUNTED`."""
+    return to_review(user).select_related(None).order_by()[:COUNTED].count()
 
 
 def tally(user: Person) -> dict[str, int]:

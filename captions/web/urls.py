@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from captions.web import account, adding, decisions, gallery, live, media, picture, trash_page
+from captions.web import account, adding, decisions, gallery, live, media, picture, review_desk, trash_page
 
 _picture = [
     path("", picture.page, name="image"),
@@ -32,6 +32,13 @@ urlpatterns = [
     path("images/", adding.add, name="add_images"),
     path("images/several/", gallery.bulk, name="bulk"),
     path("images/<uuid:image_id>/", include(_picture)),
+    path("review/", review_desk.page, name="review"),
+    path("review/next/", review_desk.ahead, name="review_next"),
+    path("review/undo/", review_desk.undo, name="review_undo"),
+    path("review/leave/", review_desk.leave, name="review_leave"),
+    path("review/summary/", review_desk.summary, name="review_summary"),
+    path("review/<uuid:image_id>/decide/", review_desk.decide, name="review_decide"),
+    path("review/<uuid:image_id>/skip/", review_desk.skip, name="review_skip"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),

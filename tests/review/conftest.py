@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.contrib.auth.models import User
 
@@ -25,13 +23,13 @@ def rob(db: None) -> User:
 
 
 @pytest.fixture
-def drafts(owner: User) -> Iterator[list[Image]]:
+def drafts(owner: User) -> list[Image]:
     """Six drafts, oldest first; the fifth is the least sure, the last two have no quality yet."""
     made = [factories.make_image(owner, "draft", text=f"boat {number}") for number in range(6)]
     for image, quality in zip(made, (0.9, 0.5, 0.7, None, 0.1, None), strict=True):
         image.quality = quality
         image.save(update_fields=["quality"])
-    yield made
+    return made
 
 
 def expire(*images: Image) -> None:
