@@ -99,13 +99,13 @@ def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
         who=f"from {wording.captioner(best.model)}",
         caption=best,
         drafts=group[1:],
-        note=settings_words(best),
+        note=_settings(best),
         revision=best.revision.removeprefix("local:")[:7],
         can_restore=best.id != image.caption_id,
     )
 
 
-def settings_words(caption: Caption) -> str:
+def _settings(caption: Caption) -> str:
     """Say with what a draft was made, in the words of the panel."""
     params = caption.params
     parts = [f"longest {params['max_length']} pieces"] if "max_length" in params else []

@@ -27,7 +27,7 @@ from captions.errors import DeskError
 from captions.models import Album, Caption, Image, Review, SecondReview
 from captions.permissions import is_operator
 from captions.review_queue import Order, Turn, Verdict
-from captions.web import history, wording
+from captions.web import wording
 from captions.web.doors import PersonRequest, person_only
 from captions.web.reading import caption_of
 
@@ -150,7 +150,7 @@ def summary(request: PersonRequest) -> HttpResponseBase:
         "reasons": [(_reason_label(reason), count) for reason, count in figures.reasons],
         "most": max((count for _, count in figures.reasons), default=1),
         "may_set": is_operator(request.user),
-        "share": round(second_review.share() * 100, 2),
+        "share": f"{second_review.share() * 100:g}",
         "typed": request.POST.get("share"),
         "problem": problem,
     }
@@ -337,9 +337,22 @@ def _draft(caption: Caption, turn: Turn, request: PersonRequest) -> Draft:
         score=wording.score(caption.score),
         provenance=provenance,
         revision=caption.revision.removeprefix("local:")[:7],
-        settings=history.settings_words(caption) if caption.kind == Caption.Kind.GENERATED else "",
+        settings=_settings(caption),
         is_chosen=caption.pk == turn.shown.pk,
     )
+
+
+def _settings(caption: Caption) -> str:
+    """Say how a draft was searched for; "" for people's words."""
+    params = caption.params
+    parts = []
+    if params.get("do_sample"):
+        parts.append(_("by chance, boldness %(temperature)s") % {"temperature": params.get("temperature", 1)})
+    elif "num_beams" in params:
+        parts.append(_("search width %(width)s") % {"width": params["num_beams"]})
+    if caption.seed is not None:
+        parts.append(_("seed %(seed)s") % {"seed": caption.seed})
+    return ", ".join(parts)
 
 
 def _for_script(request: PersonRequest, choice: Choice, shown: Shown) -> dict[str, str]:

@@ -31,7 +31,7 @@ let queue = [], current = null, done = [], past = [];
 const lookup = (id) => film.querySelector(`[data-film="${CSS.escape(id)}"]`);
 if (first.dataset.image) current = turnOf(first, lookup(first.dataset.image));
 let slip = current ? current.slip : first.firstElementChild;
-box.replaceChildren(mat, slip); // the figure stays the same element, or full screen would end with every picture
+if (!mat.parentElement) first.prepend(mat); // it stays the same element, or full screen would end with every picture
 
 const show = (turn) => {
   current = turn;
@@ -45,6 +45,7 @@ const show = (turn) => {
   writeUndo();
   drawFilm();
   const typing = turn && doing() === "edit" && slip.querySelector("textarea");
+  scrollTo(0, 0); // on a phone the person has scrolled down to the drafts of the picture before
   (typing || slip.querySelector("#slip-h"))?.focus({ preventScroll: true });
 };
 const next = () => show(queue.shift() ?? null);
@@ -225,7 +226,7 @@ const undoOurs = (step) => {
   setAside(turn);
   desk.say(words("saysUndone", turn.number));
   const body = common(new FormData());
-  send(says.undo, () => { body.set("decision", step.id); return body; }).then(
+  send(says.urlUndo, () => { body.set("decision", step.id); return body; }).then(
     (answer) => { renewSeen(turn, answer); },
     (problem) => { if (step.id) complain(turn, problem); }, // else the decision itself came back, with its own reason
   );
@@ -241,7 +242,7 @@ const undoEarlier = () => {
   writeUndo();
   const body = common(new FormData());
   body.set("decision", named);
-  send(says.undo, () => body).then((answer) => {
+  send(says.urlUndo, () => body).then((answer) => {
     if (!answer.turn) return;
     const turn = arrive(answer.turn);
     mark(turn, "draft");
@@ -270,7 +271,7 @@ const ask = async () => {
   body.set("n", Math.max(0, Number(says.ahead) - queue.length));
   const unsent = pending.length;
   try {
-    const answer = await fetch(says.next, { method: "POST", body, headers: { Accept: "application/json" } });
+    const answer = await fetch(says.urlNext, { method: "POST", body, headers: { Accept: "application/json" } });
     if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) take(await answer.json(), unsent);
   } catch { /* asked again before long */ }
   asking = false;
@@ -305,7 +306,7 @@ addEventListener("pageshow", (event) => { if (event.persisted) ask(); });
 addEventListener("pagehide", () => {
   const body = common(new FormData());
   [current, ...queue].filter(Boolean).forEach((turn) => body.append("keep", turn.id));
-  navigator.sendBeacon(says.leave, body);
+  navigator.sendBeacon(says.urlLeave, body);
 });
 addEventListener("beforeunload", (event) => {
   const typed = current && doing() === "edit" && current.form.elements.text.dataset.typed;
@@ -326,14 +327,14 @@ const open = (what, turn = current) => {
     delete field.dataset.typed;
   }
   turn.form.querySelectorAll("[data-doing]").forEach((one) => { one.hidden = one.dataset.doing !== what; });
-  turn.form.querySelectorAll("[data-choose]").forEach((one) => { one.hidden = what === "edit"; });
+  turn.slip.querySelectorAll("[data-choose]").forEach((one) => { one.hidden = what === "edit"; });
   turn.form.querySelector("[data-verdict]").hidden = true;
   if (turn === current) (what === "edit" ? field : turn.form.querySelector("[data-reason]")).focus();
 };
 const close = (turn = current) => {
   if (!turn) return;
   turn.form.querySelectorAll("[data-doing]").forEach((one) => { one.hidden = true; });
-  turn.form.querySelectorAll("[data-choose], [data-verdict]").forEach((one) => { one.hidden = false; });
+  turn.slip.querySelectorAll("[data-choose], [data-verdict]").forEach((one) => { one.hidden = false; });
   if (turn === current) turn.slip.querySelector("#slip-h").focus({ preventScroll: true });
 };
 document.addEventListener("input", (event) => { if (event.isTrusted && event.target.matches(".turn-form textarea")) event.target.dataset.typed = "yes"; });
