@@ -182,6 +182,7 @@ const decide = (kind, reason = "") => {
 };
 const comeBack = (step, problem) => {
   const { turn } = step;
+  refusals++;
   past = past.filter((one) => one !== step);
   done = done.filter((id) => id !== turn.id);
   mark(turn, "draft");
@@ -253,7 +254,7 @@ const undoEarlier = () => {
 };
 
 // ---- the next pictures, fetched before they are needed
-let asking = false, asked = 0, touched = performance.now();
+let asking = false, asked = 0, refusals = 0, touched = performance.now();
 const arrive = (told) => {
   const before = lookup(told.id);
   const strip = read(told.film);
@@ -269,10 +270,10 @@ const ask = async () => {
   held.forEach((id) => body.append("keep", id));
   done.slice(-60).forEach((id) => body.append("besides", id));
   body.set("n", Math.max(0, Number(says.ahead) - queue.length));
-  const unsent = pending.length;
+  const unsent = pending.length + refusals; // what was refused since then is still to be decided
   try {
     const answer = await fetch(says.urlNext, { method: "POST", body, headers: { Accept: "application/json" } });
-    if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) take(await answer.json(), unsent);
+    if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) take(await answer.json(), Math.max(0, unsent - refusals));
   } catch { /* asked again before long */ }
   asking = false;
 };
