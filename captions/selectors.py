@@ -73,7 +73,8 @@ def trash(user: Person) -> QuerySet[Image]:
 
 def drafts_waiting(user: Person) -> int:
     """Count the pictures whose drafts wait for a decision of this person; not beyond `COUNTED`."""
-    return to_review(user).select_related(None).order_by()[:COUNTED].count()
+    # In this order an index holds all that is counted; without one, a table whose drafts lie at its end is read whole.
+    return to_review(user).select_related(None).order_by("created_at", "id")[:COUNTED].count()
 
 
 def tally(user: Person) -> dict[str, int]:
