@@ -58,7 +58,12 @@ const setAside = (turn) => {
 // ---- film, progress, pace
 const drawFilm = () => {
   film.querySelector("[aria-current]")?.removeAttribute("aria-current");
-  for (const turn of [current, ...queue]) if (turn) film.append(turn.strip);
+  // From the end, and only what stands in another place: moving all frames would lay the strip out anew at every key.
+  let after = null;
+  for (const turn of [current, ...queue].filter(Boolean).reverse()) {
+    if (turn.strip.parentElement !== film || turn.strip.nextElementSibling !== after) film.insertBefore(turn.strip, after);
+    after = turn.strip;
+  }
   current?.strip.querySelector("a").setAttribute("aria-current", "true");
   const before = [...film.children].indexOf(current?.strip ?? queue[0]?.strip);
   for (let extra = (before < 0 ? film.children.length : before) - FILM; extra > 0; extra--) film.firstElementChild.remove();
@@ -98,10 +103,16 @@ const send = (address, body) => new Promise((resolve, reject) => {
   pending.push({ address, body, resolve, reject });
   work();
 });
+// The next picture first: on one machine the server would else take the time in which the browser paints it.
+const painted = () => new Promise((go) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go)));
+  setTimeout(go, 200); // a hidden page paints nothing
+});
 const work = async () => {
   if (busy) return;
   busy = true;
   while (pending.length) {
+    await painted();
     const { address, body, resolve, reject } = pending[0];
     try {
       const answer = await post(address, body());
@@ -290,7 +301,10 @@ const take = (answer, unsent) => {
   if (!current && queue.length) next(); else drawFilm();
   drawProgress();
 };
-const fill = () => { if (queue.length < Number(says.ahead) / 2 && performance.now() - asked > 250) ask(); };
+const fill = async () => {
+  await painted();
+  if (queue.length < Number(says.ahead) / 2 && performance.now() - asked > 250) ask();
+};
 setInterval(() => {
   const now = performance.now();
   // A page that nobody looks at, or that nobody touched for long, lets its pictures go to others.
