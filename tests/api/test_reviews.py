@@ -126,7 +126,7 @@ def test_it_refuses_a_decision_whose_lease_went_to_somebody_else(api, owner):
     [turn] = api.send("review/next/").json()
     ReviewLease.objects.update(reviewer=factories.make_person("rita", "reviewers"))
     body = {"decision": "approve", "seen": turn["seen"]}
-    assert codes(api.send(f"images/{image.pk}/review/", body)) == ["with_another_reviewer"]
+    assert codes(api.send(f"images/{image.pk}/review/", body)) == [("with_another_reviewer", None)]
 
 
 def test_it_refuses_a_decision_on_what_somebody_decided_in_the_meantime(api, owner):
@@ -134,7 +134,7 @@ def test_it_refuses_a_decision_on_what_somebody_decided_in_the_meantime(api, own
     [turn] = api.send("review/next/").json()
     factories.make_review(image, "reject", reviewer=factories.make_person("rita", "reviewers"))
     body = {"decision": "approve", "seen": turn["seen"]}
-    assert codes(api.send(f"images/{image.pk}/review/", body)) == ["already_decided"]
+    assert codes(api.send(f"images/{image.pk}/review/", body)) == [("already_decided", None)]
 
 
 def test_it_knows_no_album_of_others(api, stranger):
