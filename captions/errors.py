@@ -160,6 +160,13 @@ _FAILURES: Final = (
     Failure("trial_too_large", "A trial takes up to 20 pictures. Leave some out."),
     Failure("trial_without_pictures", "Choose pictures first: a trial needs at least one."),
     Failure("trial_without_votes", "Nobody has voted yet. Choose the best caption of at least one picture.", 409),
+    Failure(
+        "with_another_reviewer",
+        "Your time with this picture ran out, and somebody else has it now. Copy your words if you want to keep them, "
+        "or skip it.",
+        409,
+    ),
+    Failure("share_out_of_range", "Choose a share from 0 to 100 per cent."),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

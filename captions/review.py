@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from captions import ledger
+from captions import ledger, second_review
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
 from captions.permissions import is_operator, may_review
@@ -162,6 +162,7 @@ def _decide(
         published_caption_id=published, state=Image.State.APPROVED if published else Image.State.DRAFT
     )
     ledger.settle_and_tell(image=image)
+    second_review.sample(decision=made)
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import checking, ingest, jobs, trash
+from captions import checking, ingest, jobs, review_queue, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -22,7 +22,8 @@ def check_uploads() -> None:
 
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove files that no picture owns, uploads that were given up, and pictures that lay in the trash long enough."""
+    """Remove what nobody owns: files, uploads given up, pictures long in the trash, review leases that ran out."""
     checking.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
+    review_queue.tidy()

@@ -231,6 +231,7 @@ STALL_SECONDS = _number("STALL_SECONDS", 60, at_least=1, at_most=3600)
 DRAIN_SECONDS = _number("DRAIN_SECONDS", 30, at_least=1, at_most=600)
 DEADLINE_SECONDS = _number("DEADLINE_SECONDS", 180, at_least=1, at_most=86_400)
 CRASH_PAUSE_SECONDS = _number("CRASH_PAUSE_SECONDS", 60, at_least=0, at_most=3600)
+REVIEW_LEASE_SECONDS = _number("REVIEW_LEASE_SECONDS", 120, at_least=5, at_most=86_400)
 QUEUE_LIMIT_PER_OWNER = _whole("QUEUE_LIMIT_PER_OWNER", 2000, at_least=1, at_most=10_000_000)
 
 # --- Pictures ------------------------------------------------------------------------------------------------------

@@ -204,11 +204,16 @@ REQUEST_CAPTIONS: Final = [
     _answer("Asked for already", _QUEUED, 200),
     _answer("Not ready yet", _QUEUED, 202),
 ]
+NEXT_REVIEWS: Final = [
+    _body("Ten pictures, least sure first", {"n": 10, "order": "least-sure"}),
+    _answer("One picture", {"image": _IMAGE, "caption": DRAFT, "drafts": [DRAFT], "seen": "", "lease_seconds": 120.0}),
+]
 REVIEWS: Final = [_answer("An approval", _REVIEW)]
 DECISIONS: Final = [
     _body("Approve", {"decision": "approve"}),
     _body("Correct and approve", {"decision": "edit", "text": _EDITED["text"], "caption": _DRAFT_ID}),
     _body("Reject", {"decision": "reject", "reason": "Wrong count"}),
+    _body("Approve what the queue handed out", {"decision": "approve", "caption": _DRAFT_ID, "seen": ""}),
     _answer("Published", _APPROVED),
 ]
 ME: Final = [_answer("A token of Olga's", _ME)]

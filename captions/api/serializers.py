@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import cached_property
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from captions import selectors, uploads
+from captions import review_queue, selectors, uploads
 from captions.errors import FAILURES
 from captions.models import ApiToken, Caption, CaptionJob, Image, Review, Upload
 from captions.params import KNOBS, complete
@@ -395,6 +396,13 @@ class DecisionSerializer(Strict):
         required=False, trim_whitespace=False, allow_blank=True, help_text="The corrected words; with `edit` only."
     )
     reason = TextField(required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only.")
+    seen = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=36,
+        help_text="The mark that came with the picture from `/api/v1/review/next/`. With it, a decision is refused "
+        "when somebody decided in the meantime, or the picture is before another reviewer now.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Hold fields to their decision. Raises ValidationError."""
@@ -405,6 +413,33 @@ class DecisionSerializer(Strict):
             if attrs.get(name) and decision != only:
                 raise serializers.ValidationError({name: f"Only a decision “{only}” has this field."})
         return attrs
+
+
+class NextReviewsSerializer(Strict):
+    """What somebody wants to review next."""
+
+    n = serializers.IntegerField(
+        required=False, default=10, min_value=1, max_value=review_queue.AT_MOST, help_text="How many pictures at most."
+    )
+    order = serializers.ChoiceField(
+        choices=review_queue.Order.values, required=False, default=review_queue.Order.LEAST_SURE.value,
+        help_text="Which come first.",
+    )  # fmt: skip
+    album = serializers.UUIDField(required=False, allow_null=True, help_text="The pictures of this album only.")
+
+
+class TurnSerializer(serializers.Serializer[Any]):
+    """One picture that is before you alone until its lease runs out."""
+
+    image = ImageSerializer()
+    caption = CaptionSerializer(source="shown", help_text="The caption to decide on.")
+    drafts = CaptionSerializer(many=True, help_text="What may be approved instead, best first, the caption among them.")
+    seen = serializers.CharField(allow_blank=True, help_text="Send it back with the decision.")
+    lease_seconds = serializers.SerializerMethodField(help_text="How long nobody else is handed the picture.")
+
+    def get_lease_seconds(self, turn: review_queue.Turn) -> float:
+        """Give the length of a lease, the same for all."""
+        return float(settings.REVIEW_LEASE_SECONDS)
 
 
 #: How forms and addresses, which have no true and false of their own, may say them.

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path(_IMAGE + "reviews/", reviews.Reviews.as_view(), name="api-image-reviews"),
     path(_IMAGE + "review/", reviews.Decision.as_view(), name="api-image-review"),
     path(_IMAGE + "review/undo/", reviews.TakenBack.as_view(), name="api-image-review-undo"),
+    path("v1/review/next/", reviews.NextReviews.as_view(), name="api-review-next"),
     path("v1/jobs/", jobs.Jobs.as_view(), name="api-jobs"),
     path(_JOB, jobs.OneJob.as_view(), name="api-job"),
     path(_JOB + "cancel/", jobs.Cancellation.as_view(), name="api-job-cancel"),

@@ -56,6 +56,12 @@ class Frame:
         return selectors.tally(self._request.user).get(Image.State.DRAFT, 0)
 
     @cached_property
+    def to_review(self) -> str:
+        """How many drafts the person may decide on, others' included for reviewers; "" for none."""
+        count = selectors.drafts_waiting(self._request.user)
+        return f"{count}+" if count >= selectors.COUNTED else str(count or "")
+
+    @cached_property
     def has_first_password(self) -> bool:
         """Whether the person still uses the password that was printed at the first start."""
         account = Account.objects.filter(user__username=self.person, has_first_password=True)

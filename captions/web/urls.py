@@ -13,6 +13,7 @@ from captions.web import (
     media,
     operations_page,
     picture,
+    review_desk,
     trash_page,
 )
 
@@ -68,6 +69,13 @@ urlpatterns = [
     path("imports/<uuid:import_id>/live/", import_pages.live, name="import_live"),
     path("imports/<uuid:import_id>/albums/", import_pages.albums, name="import_albums"),
     path("imports/<uuid:import_id>/give-up/", import_pages.give_up, name="import_give_up"),
+    path("review/", review_desk.page, name="review"),
+    path("review/next/", review_desk.ahead, name="review_next"),
+    path("review/undo/", review_desk.undo, name="review_undo"),
+    path("review/leave/", review_desk.leave, name="review_leave"),
+    path("review/summary/", review_desk.summary, name="review_summary"),
+    path("review/<uuid:image_id>/decide/", review_desk.decide, name="review_decide"),
+    path("review/<uuid:image_id>/skip/", review_desk.skip, name="review_skip"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),

@@ -59,6 +59,7 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-image-reviews", "get"): Right(200, 200, 200),
     ("api-image-review", "post"): Right(200, 200, 200, body=b'{"decision": "approve"}'),
     ("api-image-review-undo", "post"): Right(409, 409, 409),
+    ("api-review-next", "post"): Right(200, 200, 200, 200, body=b"{}"),
     ("api-jobs", "get"): same(200),
     ("api-job", "get"): Right(200, 404, 200),
     ("api-job-cancel", "post"): Right(200, 404, 200),
