@@ -159,7 +159,9 @@ def shared_albums(user: Person) -> QuerySet[Album]:
 
 def visible_albums(user: Person) -> QuerySet[Album]:
     """Give the albums a person may open: their own and those shared with them."""
-    return _counted(Album.objects.filter(Q(owner_id=user.pk) | Q(pk__in=shares_of(user).values("album_id"))))
+    role = AlbumShare.objects.filter(album=OuterRef("pk"), user_id=user.pk or 0).values("role")[:1]
+    mine = Q(owner_id=user.pk) | Q(pk__in=shares_of(user).values("album_id"))
+    return _counted(Album.objects.filter(mine)).annotate(role=Subquery(role))
 
 
 def album(user: Person, id: UUID | str) -> Album:
@@ -202,6 +204,30 @@ def links(album: Album) -> QuerySet[AlbumLink]:
 def albums_of(user: Person, image: Image) -> QuerySet[Album]:
     """Give the albums in which a picture lies and which the person may open."""
     return visible_albums(user).filter(places__image=image)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside the captions of many pictures, by picture."""
+
+    images: frozenset[UUID]
+    long: dict[UUID, Caption]
+    tags: dict[UUID, list[str]]
+    albums: dict[UUID, list[tuple[UUID, str]]]
+
+
+def beside(user: Person, images: Collection[UUID]) -> Beside:
+    """Give long descriptions, own tags and open albums of many pictures that the person may see; five queries."""
+    tags: dict[UUID, list[str]] = {}
+    marks = ImageTag.objects.filter(image__in=images, tag__owner_id=user.pk, image__owner_id=user.pk)
+    for image_id, name in marks.order_by("tag__name").values_list("image_id", "tag__name"):
+        tags.setdefault(image_id, []).append(name)
+    albums: dict[UUID, list[tuple[UUID, str]]] = {}
+    open_to = Q(album__owner_id=user.pk) | Q(album_id__in=shares_of(user).values("album_id"))
+    places = AlbumImage.objects.filter(open_to, image__in=images).order_by("album__name", "album_id")
+    for image_id, album_id, name in places.values_list("image_id", "album_id", "album__name"):
+        albums.setdefault(image_id, []).append((album_id, name))
+    return Beside(frozenset(images), long_descriptions(images), tags, albums)
 
 
 def tags(user: Person) -> QuerySet[Tag]:

@@ -411,6 +411,8 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Requests of one network address for albums that are shared by a link, a minute, in one web process; 0 counts none.
+SHARED_LINKS_PER_MINUTE = _whole("SHARED_LINKS_PER_MINUTE", 600, at_least=0, at_most=1_000_000)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Caption Desk",
     "DESCRIPTION": "Pictures in, captions out, and people who vouch for them.",

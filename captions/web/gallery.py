@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import jobs, review, selectors, trash
@@ -107,13 +107,14 @@ def gallery(request: PersonRequest) -> HttpResponse:
     if chip.states:
         rows = rows.filter(state__in=chip.states)
     page = page_of(rows, after=after, size=PAGE)
-    context = {
+    context: dict[str, Any] = {
         "cards": cards_of(page.rows, viewer=request.user),
         "next_page": _address(chip, page.after) if page.after else "",
         "here": _address(chip, after),
     }
     if request.htmx:
         return render(request, "gallery/cards.html", context)
+    context = {**context, "own_albums": selectors.albums(request.user), "own_tags": selectors.tags(request.user)}
     return render(request, "gallery/page.html", {**context, **frame(request, chip), "after": after} | _adding())
 
 
@@ -137,6 +138,21 @@ def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
     }
 
 
+def around(request: PersonRequest, address: str) -> dict[str, Any]:
+    """Give what stands around the cards at an address; an album's page has neither chips nor sums of its own."""
+    return {"bare": True} if album_address(address) else frame(request, chip_of(address))
+
+
+def album_address(address: str) -> str:
+    """Give the address of the album's page that `address` is or is part of; "" for any other page."""
+    path = urlsplit(address).path
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return ""
+    return path if match.url_name == "album" else ""
+
+
 def workers_words(serving: selectors.Serving) -> str:
     """Say how many workers are ready and how fast they are."""
     if not serving.ready:
@@ -152,15 +168,16 @@ def workers_words(serving: selectors.Serving) -> str:
 def cards(request: PersonRequest) -> HttpResponse:
     """Give the parts of the named cards as they are now, for pages that are open."""
     ids = _ids(request.GET.getlist("id"))
-    rows = selectors.images(request.user).filter(pk__in=ids)
+    rows = selectors.visible(request.user).filter(pk__in=ids)
     chip = chip_of(request.get_full_path())
+    album = album_address(request.htmx.current_url_abs_path or "")
     context = {
         "cards": cards_of(list(rows), viewer=request.user),
         "live": request.GET.get("force") != "1",
-        "here": _address(chip),
+        "here": album or _address(chip),
         "oob": True,
     }
-    return render(request, "gallery/live.html", {**context, **frame(request, chip)})
+    return render(request, "gallery/live.html", {**context, **around(request, album or _address(chip))})
 
 
 @person_only
@@ -191,7 +208,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
 
 
 def _reachable(request: PersonRequest, act: str) -> QuerySet[Image]:
-    return selectors.trash(request.user) if act == "recover" else selectors.images(request.user)
+    reach = {"recover": selectors.trash, "approve": selectors.reviewable, "again": selectors.captionable}
+    return reach.get(act, selectors.images)(request.user)
 
 
 def _approve(request: PersonRequest, image: Image) -> int:
