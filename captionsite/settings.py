@@ -245,6 +245,7 @@ MEDIA_ROOT = Path(_text("MEDIA_DIR", str(DATA_DIR / "media"))).expanduser().abso
 # There is no MEDIA_URL: every byte of a picture passes a permission check. A reverse proxy may send it by redirect.
 MEDIA_ACCEL_PREFIX = _text("MEDIA_ACCEL_PREFIX", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1100  # a thousand selected pictures, and the form around them
 DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")

@@ -74,7 +74,7 @@ def test_it_changes_what_is_said_about_a_picture(api, owner):
 def test_it_changes_all_or_nothing(api, owner):
     image = make_image(owner)
     refused = api.send(f"images/{image.pk}/", {"title": "Boat", "long_description": "x" * 2001}, "patch")
-    assert codes(refused) == ["description_too_long"]
+    assert codes(refused) == [("description_too_long", "long_description")]
     assert api.look(f"images/{image.pk}/").json()["title"] == ""
 
 
@@ -85,6 +85,6 @@ def test_it_takes_a_language_and_a_long_description(api, owner):
     assert (made["language"], made["purpose"]) == ("de", "alt")
     long = api.send(here, {"text": "Viel Text", "language": "de", "purpose": "long"}).json()
     assert long["purpose"] == "long"
-    assert codes(api.send(here, {"text": "x", "language": "!"})) == ["language_unknown"]
+    assert codes(api.send(here, {"text": "x", "language": "!"})) == [("language_unknown", "language")]
     body = {"decision": "approve", "caption": long["id"]}
-    assert codes(api.send(f"images/{image.pk}/review/", body)) == ["words_not_reviewed"]
+    assert codes(api.send(f"images/{image.pk}/review/", body)) == [("words_not_reviewed", "caption")]

@@ -185,8 +185,8 @@ def test_it_slows_down_who_asks_too_often(secret, settings):
 
 
 def test_it_edits_words_beside_the_caption_in_place(olga, owner, image):
-    post = lambda name, **data: olga.post(  # noqa: E731  # one line, used below only
-        reverse(name, args=[image.pk]), {"place": "page", **data}, headers=HTMX
+    post = lambda act, **data: olga.post(  # noqa: E731  # one line, used below only
+        reverse(act, args=[image.pk]), {"place": "page", **data}, headers=HTMX
     )
     assert "Harbour at dusk" in html(post("entitle", title="Harbour at dusk"))
     assert "Its alt text is empty" in html(post("decorate", decorative="yes"))
