@@ -424,9 +424,8 @@ def _show_drafting(chosen: list[CaptionJob]) -> None:
         job.image_id for job in shown if job.image.published_caption_id is None and not job.image.is_decorative
     ]
     Image.objects.filter(pk__in=unpublished).update(state=Image.State.DRAFTING)
-    for job in shown:
-        state = Image.State.DRAFTING if job.image_id in unpublished else Image.State.APPROVED
-        events.publish_on_commit(owner_id=job.owner_id, image_id=job.image_id, state=state)
+    states = {True: Image.State.DRAFTING, False: Image.State.APPROVED}
+    events.publish_all_on_commit([(job.owner_id, job.image_id, states[job.image_id in unpublished]) for job in shown])
 
 
 def _move(job: CaptionJob, to: str, *, note: str = "", settles: bool = True, **changes: Any) -> bool:
@@ -482,9 +481,8 @@ def _record(
 def _settle(jobs: Iterable[CaptionJob]) -> None:
     """Bring the summaries of the jobs' images up to date, and tell the pages after the commit."""
     owners = {job.image_id: job.owner_id for job in jobs}
-    for image_id in sorted(owners):
-        state = ledger.settle(image_id=image_id)
-        events.publish_on_commit(owner_id=owners[image_id], image_id=image_id, state=state)
+    settled = [(owners[image_id], image_id, ledger.settle(image_id=image_id)) for image_id in sorted(owners)]
+    events.publish_all_on_commit(settled)
 
 
 def _who(verb: str, by: User | None) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from captions import ledger, second_review
+from captions import languages, ledger, second_review
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
 from captions.permissions import is_operator, may_review
@@ -36,28 +36,39 @@ def approve(*, image: Image, reviewer: User, caption: Caption | None = None, see
         )
 
 
-def edit(*, image: Image, reviewer: User, text: str, caption: Caption | None = None, seen: str | None = None) -> Review:
+def edit(
+    *,
+    image: Image,
+    reviewer: User,
+    text: str,
+    caption: Caption | None = None,
+    seen: str | None = None,
+    language: str | None = None,
+) -> Review:
     """Publish a correction of a caption, added as a new one; unchanged words approve the caption as it is.
 
-    Raises DeskError `caption_empty`, `caption_too_long` and those of `approve`.
+    `language` None keeps the caption's; another one is a correction too. Raises DeskError `caption_empty`,
+    `caption_too_long`, `language_unknown` and those of `approve`.
     """
     words = ledger.clean(text)
     with transaction.atomic():
         held = _hold(image, reviewer)
         parent = _chosen(held, caption)
-        if words == parent.text:
+        tag = parent.language if language is None else languages.clean(language)
+        if (words, tag) == (parent.text, parent.language):
             return approve(image=held, reviewer=reviewer, caption=parent, seen=seen)
         last = _last_standing(held)
         if (
             last
             and last.decision == Decision.EDIT
-            and (last.caption.parent_id, last.caption.text) == (parent.pk, words)
+            and (last.caption.parent_id, last.caption.text, last.caption.language) == (parent.pk, words, tag)
         ):
             repeated = _repeated(held, reviewer, Decision.EDIT, last.caption)
             if repeated:
                 return repeated
         _check_seen(held, seen)
-        corrected = ledger.add(image=held, kind=Caption.Kind.EDITED, author=reviewer, text=words, parent=parent)
+        kind = Caption.Kind.EDITED
+        corrected = ledger.add(image=held, kind=kind, author=reviewer, text=words, parent=parent, language=tag)
         return _decide(held, reviewer, Decision.EDIT, corrected, None)
 
 
@@ -114,6 +125,8 @@ def _chosen(image: Image, caption: Caption | None) -> Caption:
         raise DeskError("nothing_to_review")
     if chosen.image_id != image.pk:
         raise DeskError("caption_of_another_image", attr="caption")
+    if chosen.purpose != Caption.Purpose.ALT:
+        raise DeskError("words_not_reviewed", attr="caption")
     return chosen
 
 

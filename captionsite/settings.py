@@ -252,6 +252,7 @@ MEDIA_ROOT = Path(_text("MEDIA_DIR", str(DATA_DIR / "media"))).expanduser().abso
 # There is no MEDIA_URL: every byte of a picture passes a permission check. A reverse proxy may send it by redirect.
 MEDIA_ACCEL_PREFIX = _text("MEDIA_ACCEL_PREFIX", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1100  # a thousand selected pictures, and the form around them
 DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
@@ -418,6 +419,8 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Requests of one network address for albums that are shared by a link, a minute, in one web process; 0 counts none.
+SHARED_LINKS_PER_MINUTE = _whole("SHARED_LINKS_PER_MINUTE", 600, at_least=0, at_most=1_000_000)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Caption Desk",
     "DESCRIPTION": "Pictures in, captions out, and people who vouch for them.",

@@ -27,7 +27,21 @@ PRODUCTION = {
 }
 # Areas whose tests need no torch: they run with torch blocked, once on SQLite and once on PostgreSQL.
 WEB_HALF = (
-    *("admin", "api", "ingest", "jobs", "lab", "ledger", "media", "models", "operations", "review", "uploads", "web"),
+    *(
+        "admin",
+        "albums",
+        "api",
+        "ingest",
+        "jobs",
+        "lab",
+        "ledger",
+        "media",
+        "models",
+        "operations",
+        "review",
+        "uploads",
+    ),
+    *("review", "uploads", "web"),
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")

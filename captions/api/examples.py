@@ -29,6 +29,8 @@ DRAFT: Final[dict[str, Any]] = {
     "image": _IMAGE_ID,
     "text": "a red circle above a blue square on a white background",
     "kind": "generated",
+    "purpose": "alt",
+    "language": "en",
     "score": -0.21,
     "rank": 1,
     "model": "demo",
@@ -99,13 +101,24 @@ _IMAGE: Final[dict[str, Any]] = {
     "state": "draft",
     "caption": DRAFT,
     "published_caption": None,
+    "title": "",
+    "is_decorative": False,
+    "alt_text": None,
+    "long_description": None,
+    "tags": ["shapes"],
+    "albums": [{"id": "0199f3a1-0c21-7e90-b1a4-5d2f0c9e7a31", "name": "Drawn scenes"}],
     "created_at": "2026-03-02T09:14:05.101000Z",
     "deleted_at": None,
     "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "medium", "screen", "original")},
 }
 _WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
 _NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}
-_APPROVED: Final[dict[str, Any]] = {**_WITH_JOBS, "state": "approved", "published_caption": DRAFT}
+_APPROVED: Final[dict[str, Any]] = {
+    **_WITH_JOBS,
+    "state": "approved",
+    "published_caption": DRAFT,
+    "alt_text": DRAFT["text"],
+}
 _REVIEW: Final[dict[str, Any]] = {
     "id": "0199f3a6-02b7-7c31-9f00-3d6ad0f7e514",
     "image": _IMAGE_ID,
@@ -170,6 +183,38 @@ _FILE: Final[dict[str, Any]] = {
     "created_at": "2026-03-02T09:14:04.900000Z",
     "expires_at": "2026-03-05T09:14:05.101000Z",
 }
+_ALBUM: Final[dict[str, Any]] = {
+    "id": "0199f3a1-0c21-7e90-b1a4-5d2f0c9e7a31",
+    "name": "Drawn scenes",
+    "owner": "olga",
+    "pictures": 12,
+    "role": "own",
+    "created_at": "2026-03-01T18:12:00Z",
+}
+_SHARE: Final[dict[str, Any]] = {
+    "id": "0199f3a1-4d0e-7b52-9a3d-1b7c5e9f2a60",
+    "user": "rita",
+    "role": "review",
+    "created_at": "2026-03-01T18:15:00Z",
+}
+_LINK: Final[dict[str, Any]] = {
+    "id": "0199f3a1-7f30-7c11-8e24-6a0d9b3c5e72",
+    "created_by": "olga",
+    "created_at": "2026-03-01T18:16:00Z",
+    "expires_at": "2026-03-08T18:16:00Z",
+    "last_used_at": "2026-03-02T08:00:11Z",
+}
+_NEW_LINK: Final[dict[str, Any]] = {
+    **_LINK,
+    "last_used_at": None,
+    "url": f"https://captions.example.org/shared/{'k' * 43}/",
+}
+_TAG: Final[dict[str, Any]] = {
+    "id": "0199f3a1-9a55-7d02-a6f1-2c8e0b4d6f83",
+    "name": "shapes",
+    "pictures": 12,
+    "created_at": "2026-03-01T18:20:00Z",
+}
 
 
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
@@ -215,6 +260,32 @@ DECISIONS: Final = [
     _body("Reject", {"decision": "reject", "reason": "Wrong count"}),
     _body("Approve what the queue handed out", {"decision": "approve", "caption": _DRAFT_ID, "seen": ""}),
     _answer("Published", _APPROVED),
+]
+ABOUT: Final = [
+    _body("A title and tags", {"title": "Shapes, first sheet", "tags": ["shapes"]}),
+    _body("Decorative", {"is_decorative": True}),
+    _answer("The picture", {**_WITH_JOBS, "title": "Shapes, first sheet"}),
+]
+ALBUM: Final = [_answer("An album", _ALBUM)]
+NEW_ALBUM: Final = [
+    _body("A name", {"name": "Drawn scenes"}),
+    _answer("An empty album", {**_ALBUM, "pictures": 0}, 201),
+]
+RENAMED_ALBUM: Final = [_body("A name", {"name": "Drawn scenes"}), _answer("The album", _ALBUM)]
+ALBUM_PICTURES: Final = [_body("One in", {"add": [_IMAGE_ID]}), _answer("It is new there", {"added": 1, "removed": 0})]
+SHARES: Final = [_answer("A share", _SHARE)]
+NEW_SHARE: Final = [_body("By name", {"user": "rita", "role": "review"}), _answer("The share", _SHARE, 201)]
+CHANGED_SHARE: Final = [_body("A role", {"role": "review"}), _answer("The share", _SHARE)]
+LINKS: Final = [_answer("A link", _LINK)]
+NEW_LINK: Final = [
+    _body("For a week", {"days": 7}),
+    _answer("Its address", _NEW_LINK, 201),
+]
+TAGS: Final = [_answer("A tag", _TAG)]
+RENAMED_TAG: Final = [_body("A name", {"name": "shapes"}), _answer("The tag", _TAG)]
+MARKS: Final = [
+    _body("One tag on one picture", {"images": [_IMAGE_ID], "add": ["shapes"]}),
+    _answer("Done", {"tagged": 1, "untagged": 0}),
 ]
 ME: Final = [_answer("A token of Olga's", _ME)]
 UPLOADS: Final = [_answer("A file that became a picture", _FILE)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import django_filters
 from django.core.exceptions import ValidationError
@@ -59,6 +60,10 @@ class ImageFilter(django_filters.FilterSet):
     created_after = Moment(field_name="created_at", lookup_expr="gte", help_text="Uploaded at this time or later.")
     created_before = Moment(field_name="created_at", lookup_expr="lt", help_text="Uploaded before this time.")
     has_caption = TrueFalse(field_name="caption", method="with_caption", help_text="Whether the picture has any words.")
+    album = django_filters.UUIDFilter(
+        method="in_album", help_text="Pictures of this album, other people's too when it is shared with you."
+    )
+    tag = django_filters.CharFilter(method="with_tag", help_text="Pictures with this tag of yours.")
     deleted = TrueFalse(method="in_trash", help_text="`true` lists the trash instead.")
 
     class Meta:
@@ -68,6 +73,16 @@ class ImageFilter(django_filters.FilterSet):
     def with_caption(self, images: QuerySet[Image], name: str, value: bool | None) -> QuerySet[Image]:
         """Keep pictures with, or without, words."""
         return images if value is None else images.filter(caption__isnull=not value)
+
+    def in_album(self, images: QuerySet[Image], name: str, value: UUID | None) -> QuerySet[Image]:
+        """Leave the rows alone: the view has chosen the album's pictures, because they are another selector."""
+        return images
+
+    def with_tag(self, images: QuerySet[Image], name: str, value: str) -> QuerySet[Image]:
+        """Keep pictures that the person tagged so."""
+        user = self.request.user
+        word = value.lstrip("#").strip().lower()
+        return images.filter(marks__tag__owner_id=user.pk, marks__tag__name=word) if word else images.none()
 
     def in_trash(self, images: QuerySet[Image], name: str, value: bool | None) -> QuerySet[Image]:
         """Leave the rows alone: the view has chosen between pictures and trash, because they are two selectors."""

@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from captions import review_queue, selectors, uploads
 from captions.errors import FAILURES
-from captions.models import ApiToken, Caption, CaptionJob, Image, Review, Upload
+from captions.models import Album, AlbumLink, AlbumShare, ApiToken, Caption, CaptionJob, Image, Review, Tag, Upload
 from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
@@ -25,6 +25,10 @@ class CaptionSerializer(serializers.ModelSerializer[Caption]):
 
     image = serializers.UUIDField(source="image_id", help_text="The picture.")
     text = serializers.CharField(help_text="The words.")
+    purpose = serializers.ChoiceField(
+        choices=Caption.Purpose.choices, help_text="Only words of purpose `alt` are reviewed and published."
+    )
+    language = serializers.CharField(help_text="BCP 47, as in HTML's `lang`.")
     score = serializers.FloatField(allow_null=True, help_text="Mean log-probability per token, at most 0; drafts only.")
     rank = serializers.IntegerField(allow_null=True, help_text="Place among its job's drafts, from 1; drafts only.")
     model = serializers.SerializerMethodField(help_text="The model that drafted it; null for people's words.")
@@ -44,6 +48,8 @@ class CaptionSerializer(serializers.ModelSerializer[Caption]):
             "image",
             "text",
             "kind",
+            "purpose",
+            "language",
             "score",
             "rank",
             "model",
@@ -216,6 +222,13 @@ class PictureUrlsSerializer(serializers.Serializer[Any]):
     original = serializers.URLField(allow_null=True, help_text="The bytes as they came; null unless it is yours.")
 
 
+class AlbumNameSerializer(serializers.Serializer[Any]):
+    """An album, named."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
 class ImageSerializer(serializers.ModelSerializer[Image]):
     """One uploaded picture."""
 
@@ -228,6 +241,14 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
     sha256 = serializers.CharField(help_text="Of the original's bytes, 64 hexadecimal digits.")
     caption = CaptionSerializer(allow_null=True, help_text="The approved caption, else the newest words.")
     published_caption = CaptionSerializer(allow_null=True, help_text="The approved caption.")
+    title = serializers.CharField(help_text="What people call it; may be empty.")
+    is_decorative = serializers.BooleanField(help_text="Somebody said that it needs no words: its alt text is empty.")
+    alt_text = serializers.SerializerMethodField(
+        help_text="For HTML: the approved caption, empty for a decorative picture, null while nobody has decided."
+    )
+    long_description = serializers.SerializerMethodField(help_text="More than a sentence, by people; null for none.")
+    tags = serializers.SerializerMethodField(help_text="Yours only; empty on other people's pictures.")
+    albums = serializers.SerializerMethodField(help_text="The albums that it lies in and that you may open.")
     deleted_at = serializers.DateTimeField(allow_null=True, help_text="In the trash since then.")
     urls = serializers.SerializerMethodField()
 
@@ -247,11 +268,46 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "state",
             "caption",
             "published_caption",
+            "title",
+            "is_decorative",
+            "alt_text",
+            "long_description",
+            "tags",
+            "albums",
             "created_at",
             "deleted_at",
             "urls",
         ]
         read_only_fields = fields
+
+    def get_alt_text(self, image: Image) -> str | None:
+        """Give what belongs into `alt`."""
+        if image.is_decorative:
+            return ""
+        return image.published_caption.text if image.published_caption else None
+
+    def get_long_description(self, image: Image) -> str | None:
+        """Give the version in force."""
+        found = self._beside(image).long.get(image.pk)
+        return found.text if found else None
+
+    def get_tags(self, image: Image) -> list[str]:
+        """Give their names."""
+        return self._beside(image).tags.get(image.pk, [])
+
+    @extend_schema_field(serializers.ListField(child=AlbumNameSerializer()))
+    def get_albums(self, image: Image) -> list[dict[str, str]]:
+        """Give ids and names."""
+        return [{"id": str(key), "name": name} for key, name in self._beside(image).albums.get(image.pk, [])]
+
+    def _beside(self, image: Image) -> selectors.Beside:
+        """Look once for a whole page of pictures."""
+        found: selectors.Beside | None = getattr(self, "_found", None)
+        if found is None or image.pk not in found.images:
+            page = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [image]
+            found = selectors.beside(self.context["request"].user, [one.pk for one in page or [image]])
+            self._found = found
+        return found
 
     @extend_schema_field(PictureUrlsSerializer)
     def get_urls(self, image: Image) -> dict[str, str | None]:
@@ -383,6 +439,10 @@ class WordsSerializer(Strict):
 
     # Spaces and length are the ledger's to judge, in one place for pages and API.
     text = TextField(trim_whitespace=False, allow_blank=True, help_text="At most 2,000 characters.")
+    language = TextField(required=False, help_text="BCP 47; `en` when left out.")
+    purpose = serializers.ChoiceField(
+        choices=["alt", "long"], required=False, help_text="`long` writes the long description; it is never reviewed."
+    )
 
 
 class DecisionSerializer(Strict):
@@ -395,6 +455,7 @@ class DecisionSerializer(Strict):
     text = TextField(
         required=False, trim_whitespace=False, allow_blank=True, help_text="The corrected words; with `edit` only."
     )
+    language = TextField(required=False, help_text="Of the corrected words, BCP 47; with `edit` only.")
     reason = TextField(required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only.")
     seen = TextField(
         required=False,
@@ -409,7 +470,7 @@ class DecisionSerializer(Strict):
         decision = attrs["decision"]
         if decision == "edit" and "text" not in attrs:
             raise serializers.ValidationError({"text": "Give the corrected words."}, code="required")
-        for name, only in (("text", "edit"), ("reason", "reject")):
+        for name, only in (("text", "edit"), ("language", "edit"), ("reason", "reject")):
             if attrs.get(name) and decision != only:
                 raise serializers.ValidationError({name: f"Only a decision “{only}” has this field."})
         return attrs
@@ -440,6 +501,136 @@ class TurnSerializer(serializers.Serializer[Any]):
     def get_lease_seconds(self, turn: review_queue.Turn) -> float:
         """Give the length of a lease, the same for all."""
         return float(settings.REVIEW_LEASE_SECONDS)
+
+
+class AboutSerializer(Strict):
+    """What to change about a picture; what is left out stays."""
+
+    title = TextField(required=False, allow_blank=True, help_text="At most 200 characters; empty for none.")
+    is_decorative = serializers.BooleanField(required=False, help_text="`true` empties its alt text.")
+    long_description = TextField(
+        required=False, allow_blank=True, trim_whitespace=False, help_text="At most 2,000 characters; empty for none."
+    )
+    tags = serializers.ListField(
+        child=TextField(), required=False, help_text="Exactly these, 20 at most; on your own pictures only."
+    )
+
+
+# --- Albums and tags -----------------------------------------------------------------------------------------------
+
+
+class AlbumSerializer(serializers.ModelSerializer[Album]):
+    """Pictures that their owner put together."""
+
+    owner = serializers.CharField(source="owner.username", help_text="Whose album it is.")
+    pictures = serializers.IntegerField(help_text="How many lie in it.")
+    role = serializers.SerializerMethodField(help_text="What you may do: `own`, `view`, `caption` or `review`.")
+
+    class Meta:
+        model = Album
+        fields = ["id", "name", "owner", "pictures", "role", "created_at"]
+        read_only_fields = fields
+
+    def get_role(self, album: Album) -> str:
+        """Say whether it is the person's own, else the share's role."""
+        return "own" if album.owner_id == self.context["request"].user.pk else str(getattr(album, "role", "view"))
+
+
+class AlbumNameBody(Strict):
+    """What an album or a tag is called."""
+
+    name = TextField(allow_blank=True, help_text="At most 120 characters for an album, 60 for a tag.")
+
+
+class AlbumPicturesBody(Strict):
+    """Which pictures to add and to take out; 1,000 each at most. Those that are not yours are passed over."""
+
+    add = serializers.ListField(child=serializers.UUIDField(), required=False)
+    remove = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class AlbumPicturesSerializer(serializers.Serializer[Any]):
+    """What became of it."""
+
+    added = serializers.IntegerField(help_text="How many are new in the album.")
+    removed = serializers.IntegerField(help_text="How many were taken out.")
+
+
+class ShareSerializer(serializers.ModelSerializer[AlbumShare]):
+    """What a person may do with an album's pictures."""
+
+    user = serializers.CharField(source="user.username", help_text="With whom it is shared.")
+
+    class Meta:
+        model = AlbumShare
+        fields = ["id", "user", "role", "created_at"]
+        read_only_fields = fields
+
+
+class ShareBody(Strict):
+    """With whom to share an album."""
+
+    user = TextField(allow_blank=True, help_text="User name or confirmed e-mail address.")
+    role = serializers.ChoiceField(choices=AlbumShare.Role.choices)
+
+
+class RoleBody(Strict):
+    """What a person may do."""
+
+    role = serializers.ChoiceField(choices=AlbumShare.Role.choices)
+
+
+class LinkSerializer(serializers.ModelSerializer[AlbumLink]):
+    """An address for people without an account. Its secret is kept nowhere."""
+
+    created_by = serializers.CharField(source="created_by.username")
+
+    class Meta:
+        model = AlbumLink
+        fields = ["id", "created_by", "created_at", "expires_at", "last_used_at"]
+        read_only_fields = fields
+
+
+class NewLinkSerializer(LinkSerializer):
+    """A new link with its address, given this once."""
+
+    url = serializers.CharField(help_text="Keep it: it cannot be shown again.")
+
+    class Meta(LinkSerializer.Meta):
+        fields = [*LinkSerializer.Meta.fields, "url"]
+        read_only_fields = fields
+
+
+class LinkBody(Strict):
+    """How long a link lives."""
+
+    days = serializers.IntegerField(min_value=1, max_value=365)
+
+
+class TagSerializer(serializers.ModelSerializer[Tag]):
+    """A word that you find your pictures by."""
+
+    pictures = serializers.IntegerField(help_text="On how many pictures it is.")
+
+    class Meta:
+        model = Tag
+        fields = ["id", "name", "pictures", "created_at"]
+        read_only_fields = fields
+
+
+class MarkBody(Strict):
+    """Which tags to put on which pictures of yours, and which to take off."""
+
+    images = serializers.ListField(child=serializers.UUIDField(), help_text="1,000 at most.")
+    add = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
+    remove = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
+
+
+class MarkedSerializer(serializers.Serializer[Any]):
+    """What became of it."""
+
+    tagged = serializers.IntegerField(help_text="On how many pictures the added tags are now.")
+    untagged = serializers.IntegerField(help_text="How many tags were taken off pictures.")
 
 
 #: How forms and addresses, which have no true and false of their own, may say them.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 
-from captions.api.views import captions, documents, images, jobs, me, models, reviews, uploads
+from captions.api.views import albums, captions, documents, images, jobs, me, models, reviews, uploads
 from captions.api.waiting import waits_for_job
 
 _IMAGE = "v1/images/<uuid:image_id>/"
+_ALBUM = "v1/albums/<uuid:album_id>/"
 _JOB = "v1/jobs/<uuid:job_id>/"
 
 urlpatterns: list[URLPattern] = [
@@ -28,6 +29,15 @@ urlpatterns: list[URLPattern] = [
     path(_IMAGE + "review/", reviews.Decision.as_view(), name="api-image-review"),
     path(_IMAGE + "review/undo/", reviews.TakenBack.as_view(), name="api-image-review-undo"),
     path("v1/review/next/", reviews.NextReviews.as_view(), name="api-review-next"),
+    path("v1/albums/", albums.Albums.as_view(), name="api-albums"),
+    path(_ALBUM, albums.OneAlbum.as_view(), name="api-album"),
+    path(_ALBUM + "images/", albums.PicturesOfAlbum.as_view(), name="api-album-images"),
+    path(_ALBUM + "shares/", albums.Shares.as_view(), name="api-album-shares"),
+    path(_ALBUM + "shares/<uuid:share_id>/", albums.OneShare.as_view(), name="api-album-share"),
+    path(_ALBUM + "links/", albums.Links.as_view(), name="api-album-links"),
+    path(_ALBUM + "links/<uuid:link_id>/", albums.OneLink.as_view(), name="api-album-link"),
+    path("v1/tags/", albums.Tags.as_view(), name="api-tags"),
+    path("v1/tags/<uuid:tag_id>/", albums.OneTag.as_view(), name="api-tag"),
     path("v1/jobs/", jobs.Jobs.as_view(), name="api-jobs"),
     path(_JOB, jobs.OneJob.as_view(), name="api-job"),
     path(_JOB + "cancel/", jobs.Cancellation.as_view(), name="api-job-cancel"),

@@ -3,6 +3,7 @@
 from captions.models.account import Account
 from captions.models.album import Album, AlbumImage, AlbumLink, AlbumShare, ImageTag, SavedSearch, Tag
 from captions.models.caption import Caption, CaptionImmutable
+from captions.models.change import ImageChange
 from captions.models.control import QueueControl
 from captions.models.desk import Calibration, ReviewLease, ReviewPolicy, SecondReview
 from captions.models.image import Image
@@ -27,6 +28,7 @@ __all__ = [
     "CaptionJob",
     "DraftToReview",
     "Image",
+    "ImageChange",
     "ImageTag",
     "Import",
     "JobEvent",

@@ -12,9 +12,10 @@ from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from captions import ledger, selectors
+from captions import ledger, permissions, selectors
 from captions.errors import FAILURES, DeskError
 from captions.models import Caption, CaptionJob, Image, Review
+from captions.permissions import Rights
 from captions.web import wording
 from captions.web.paging import mark_of
 
@@ -81,6 +82,7 @@ class Card:
     is_redrafting: bool = False
     lacks: str = ""
     problem: DeskError | None = field(default=None, compare=False)
+    rights: Rights = field(default=Rights())
 
     @property
     def place(self) -> str:
@@ -121,7 +123,9 @@ class Card:
 
     @property
     def alt(self) -> str:
-        """The approved caption; a draft nobody vouched for is never used as alt text."""
+        """The approved caption, nothing for a decorative picture; a draft nobody vouched for is never alt text."""
+        if self.image.is_decorative:
+            return ""
         if self.image.published_caption is not None:
             return self.image.published_caption.text
         name = f", file {self.image.filename}" if self.image.filename else ""
@@ -138,6 +142,7 @@ class _Facts:
     places: dict[UUID, selectors.Place]
     serving: selectors.Serving
     viewer: User
+    rights: dict[UUID, Rights]
 
 
 def cards_of(
@@ -157,6 +162,7 @@ def cards_of(
         seen=_newest_decisions(image.pk for image in images),
         serving=serving,
         viewer=viewer,
+        rights=permissions.rights(viewer, images),
     )
     return [_card(image, facts, problem) for image in images]
 
@@ -186,6 +192,7 @@ def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
         is_redrafting=look not in OPEN and bool(job and job.is_open),
         lacks=lack.words if lack else "",
         problem=problem,
+        rights=facts.rights[image.pk],
     )
 
 
@@ -243,6 +250,8 @@ def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review 
         return Provenance(f"{by}: {why}" if why else by, at=review.created_at)
     if caption is None:
         return Provenance("Added", at=image.created_at, joint=" ")
+    if image.is_decorative and image.published_caption_id is None:
+        return origin(caption, viewer=viewer)
     if look is Look.APPROVED and review is not None:
         return Provenance(_approved(image.published_caption or caption, review, viewer=viewer), at=review.created_at)
     return origin(caption, viewer=viewer)

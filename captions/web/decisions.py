@@ -13,10 +13,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from captions import jobs, ledger, review, selectors, trash
+from captions import jobs, languages, ledger, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import CaptionJob, Image
 from captions.params import ParamsInvalid
+from captions.permissions import may_caption
 from captions.web import gallery, panel, picture
 from captions.web.cards import card_of
 from captions.web.context import serving_of
@@ -59,10 +60,12 @@ def edit(request: PersonRequest, image: Image) -> str:
     if seen is None:
         return _write(request, image, text)
     if request.POST.get("approve") == "no":
-        _own(request, image)
-        ledger.edit(caption=seen, author=request.user, text=text)
+        _captioner(request, image)
+        ledger.edit(caption=seen, author=request.user, text=text, language=_language(request))
         return f"Saved the words of picture {image.number}. They wait for a decision."
-    review.edit(image=image, reviewer=request.user, text=text, caption=seen, seen=_seen(request))
+    review.edit(
+        image=image, reviewer=request.user, text=text, caption=seen, seen=_seen(request), language=_language(request)
+    )
     return f"Edited and approved picture {image.number}."
 
 
@@ -73,9 +76,10 @@ def write(request: PersonRequest, image: Image) -> str:
 
 
 def _write(request: PersonRequest, image: Image, text: str) -> str:
-    _own(request, image)
+    _captioner(request, image)
     with transaction.atomic():
-        written = ledger.write(image=image, author=request.user, text=text)
+        language = _language(request) or languages.DEFAULT
+        written = ledger.write(image=image, author=request.user, text=text, language=language)
         if request.POST.get("approve") == "no":
             return f"Saved your words for picture {image.number}. They wait for a decision."
         review.approve(image=image, reviewer=request.user, caption=written)
@@ -101,7 +105,7 @@ def undo(request: PersonRequest, image: Image) -> str:
 @decision
 def restore(request: PersonRequest, image: Image) -> str:
     """Make earlier words the newest again; nothing is lost, another version is added."""
-    _own(request, image)
+    _captioner(request, image)
     chosen = caption_of(image, request.POST.get("caption", ""))
     if chosen is None:
         raise DeskError("not_found")
@@ -112,7 +116,7 @@ def restore(request: PersonRequest, image: Image) -> str:
 @decision
 def cancel(request: PersonRequest, image: Image) -> str:
     """Stop every open job of this image."""
-    _own(request, image)
+    _captioner(request, image)
     open_jobs = list(CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN))
     if not open_jobs:
         raise DeskError("job_not_open")
@@ -124,7 +128,7 @@ def cancel(request: PersonRequest, image: Image) -> str:
 @decision
 def retry(request: PersonRequest, image: Image) -> str:
     """Put the last failed job of this image back into the queue."""
-    _own(request, image)
+    _captioner(request, image)
     ended = CaptionJob.objects.filter(image=image, is_trial=False, state=CaptionJob.State.FAILED).order_by(
         "-finished_at", "-id"
     )
@@ -144,7 +148,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     model = form.get("model", "")[:200]
     defaults = serving_of(request).defaults_for(form.get("shown_for", ""))
     try:
-        _own(request, image)
+        _captioner(request, image)
         chosen = panel.read(form, defaults=defaults) if form else {}
         _stop_open_jobs(request, image)
         made = jobs.request(image=image, chosen=chosen, model=model)
@@ -185,10 +189,15 @@ def recover(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     return redirect(go_back(request, default="trash"))
 
 
-def _own(request: PersonRequest, image: Image) -> None:
-    """Reviewers see others' pictures and decide on their words; everything else is for the owner."""
-    if image.owner_id != request.user.pk:
+def _captioner(request: PersonRequest, image: Image) -> None:
+    """Let whoever may caption go on; reviewers of everybody's pictures decide on words and do nothing else."""
+    if not may_caption(request.user, image):
         raise DeskError("not_found")
+
+
+def _language(request: PersonRequest) -> str | None:
+    """Give the language that the editor names; None keeps that of the words before."""
+    return request.POST.get("language") or None
 
 
 def _seen(request: PersonRequest) -> str | None:
@@ -227,6 +236,5 @@ def _parts(
     if place == "page":
         return render(request, "picture/parts.html", {**picture.context_of(request, image, problem=problem), **common})
     card = card_of(image, viewer=request.user, problem=problem, serving=serving_of(request))
-    chip = gallery.chip_of(go_back(request))
-    context = {"card": card, "here": go_back(request), **gallery.frame(request, chip), **common}
+    context = {"card": card, "here": go_back(request), **gallery.around(request, go_back(request)), **common}
     return render(request, "gallery/parts.html", context)

@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import jobs, review, selectors, trash
@@ -107,7 +107,7 @@ def gallery(request: PersonRequest) -> HttpResponse:
     if chip.states:
         rows = rows.filter(state__in=chip.states)
     page = page_of(rows, after=after, before=before, size=PAGE)
-    context = {
+    context: dict[str, Any] = {
         "cards": cards_of(page.rows, viewer=request.user, serving=serving_of(request)),
         # A part of the page that is fetched by itself goes on in its own direction only: its other end is there.
         "next_page": _address(chip, after=page.after) if page.after and not (request.htmx and before) else "",
@@ -116,17 +116,15 @@ def gallery(request: PersonRequest) -> HttpResponse:
     }
     if request.htmx:
         return render(request, "gallery/cards.html", context)
-    return render(
-        request,
-        "gallery/page.html",
-        {
-            **context,
-            **frame(request, chip),
-            "after": after or before,
-            "view": view_of(request),
-            "adding": adding_form.frame(),
-        },
-    )
+    context |= {
+        **frame(request, chip),
+        "after": after or before,
+        "view": view_of(request),
+        "adding": adding_form.frame(),
+        "own_albums": selectors.albums(request.user),
+        "own_tags": selectors.tags(request.user),
+    }
+    return render(request, "gallery/page.html", context)
 
 
 def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
@@ -149,6 +147,21 @@ def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
     }
 
 
+def around(request: PersonRequest, address: str) -> dict[str, Any]:
+    """Give what stands around the cards at an address; an album's page has neither chips nor sums of its own."""
+    return {"bare": True} if album_address(address) else frame(request, chip_of(address))
+
+
+def album_address(address: str) -> str:
+    """Give the address of the album's page that `address` is or is part of; "" for any other page."""
+    path = urlsplit(address).path
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return ""
+    return path if match.url_name == "album" else ""
+
+
 def workers_words(serving: selectors.Serving) -> str:
     """Say how many workers are ready and how fast they are."""
     if not serving.ready:
@@ -164,15 +177,16 @@ def workers_words(serving: selectors.Serving) -> str:
 def cards(request: PersonRequest) -> HttpResponse:
     """Give the parts of the named cards as they are now, for pages that are open."""
     ids = _ids(request.GET.getlist("id"))
-    rows = selectors.images(request.user).filter(pk__in=ids)
+    rows = selectors.visible(request.user).filter(pk__in=ids)
     chip = chip_of(request.get_full_path())
+    album = album_address(request.htmx.current_url_abs_path or "")
     context = {
         "cards": cards_of(list(rows), viewer=request.user, serving=serving_of(request)),
         "live": request.GET.get("force") != "1",
-        "here": _address(chip),
+        "here": album or _address(chip),
         "oob": True,
     }
-    return render(request, "gallery/live.html", {**context, **frame(request, chip)})
+    return render(request, "gallery/live.html", {**context, **around(request, album or _address(chip))})
 
 
 @person_only
@@ -205,7 +219,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
 
 
 def _reachable(request: PersonRequest, act: str) -> QuerySet[Image]:
-    return selectors.trash(request.user) if act == "recover" else selectors.images(request.user)
+    reach = {"recover": selectors.trash, "approve": selectors.reviewable, "again": selectors.captionable}
+    return reach.get(act, selectors.images)(request.user)
 
 
 def _approve(request: PersonRequest, image: Image) -> int:

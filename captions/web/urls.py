@@ -5,6 +5,7 @@ from django.urls import include, path
 from captions.web import (
     account,
     adding,
+    albums_page,
     decisions,
     gallery,
     import_pages,
@@ -14,6 +15,8 @@ from captions.web import (
     operations_page,
     picture,
     review_desk,
+    saying,
+    shared,
     trash_page,
 )
 
@@ -38,6 +41,24 @@ _picture = [
     path("retry/", decisions.retry, name="retry"),
     path("discard/", decisions.discard, name="discard"),
     path("recover/", decisions.recover, name="recover"),
+    path("title/", saying.entitle, name="entitle"),
+    path("decorative/", saying.decorate, name="decorate"),
+    path("description/", saying.describe, name="describe"),
+    path("tag/", saying.tag, name="tag"),
+    path("untag/", saying.untag, name="untag"),
+    path("place/", saying.place, name="place"),
+    path("displace/", saying.displace, name="displace"),
+]
+_album = [
+    path("", albums_page.page, name="album"),
+    path("rename/", albums_page.rename, name="album_rename"),
+    path("delete/", albums_page.delete, name="album_delete"),
+    path("remove/", albums_page.remove_several, name="album_remove"),
+    path("share/", albums_page.share, name="album_share"),
+    path("shares/<uuid:share_id>/", albums_page.share_change, name="album_share_change"),
+    path("leave/", albums_page.leave, name="album_leave"),
+    path("links/", albums_page.link, name="album_link"),
+    path("links/<uuid:link_id>/revoke/", albums_page.link_revoke, name="album_link_revoke"),
 ]
 _trial = [
     path("", lab_page.page, name="trial"),
@@ -76,6 +97,18 @@ urlpatterns = [
     path("review/summary/", review_desk.summary, name="review_summary"),
     path("review/<uuid:image_id>/decide/", review_desk.decide, name="review_decide"),
     path("review/<uuid:image_id>/skip/", review_desk.skip, name="review_skip"),
+    path("albums/", albums_page.index, name="albums"),
+    path("albums/make/", albums_page.make, name="album_make"),
+    path("albums/add/", albums_page.add_several, name="albums_add"),
+    path("albums/<uuid:album_id>/", include(_album)),
+    path("tags/", albums_page.tag_list, name="tags"),
+    path("tags/add/", albums_page.tag_several, name="tags_add"),
+    path("tags/<uuid:tag_id>/", albums_page.tag_change, name="tag_change"),
+    path("shared/<str:secret>/", shared.page, name="shared"),
+    path(
+        "shared/<str:secret>/<uuid:image_id>/thumbnail/", shared.picture, {"kind": "thumbnail"}, name="shared_thumbnail"
+    ),
+    path("shared/<str:secret>/<uuid:image_id>/screen/", shared.picture, {"kind": "screen"}, name="shared_screen"),
     path("trash/", trash_page.page, name="trash"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from captions import tokens
+from captions import albums, tags, tokens
 from captions.api.urls import urlpatterns
-from captions.models import Caption, CaptionJob, Image, Review
+from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, Tag
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -60,6 +60,24 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-image-review", "post"): Right(200, 200, 200, body=b'{"decision": "approve"}'),
     ("api-image-review-undo", "post"): Right(409, 409, 409),
     ("api-review-next", "post"): Right(200, 200, 200, 200, body=b"{}"),
+    ("api-image", "patch"): Right(200, 404, 404, body=b'{"title": "Harbour"}'),
+    ("api-albums", "get"): same(200),
+    ("api-albums", "post"): same(400),  # without a name; making one has its own test
+    ("api-album", "get"): Right(200, 404, 404),
+    ("api-album", "patch"): Right(200, 404, 404, body=b'{"name": "Other"}'),
+    ("api-album", "delete"): Right(204, 404, 404),
+    ("api-album-images", "post"): Right(200, 404, 404, body=b'{"remove": []}'),
+    ("api-album-shares", "get"): Right(200, 404, 404),
+    ("api-album-shares", "post"): Right(201, 404, 404, body=b'{"user": "friend", "role": "view"}'),
+    ("api-album-share", "patch"): Right(200, 404, 404, body=b'{"role": "review"}'),
+    ("api-album-share", "delete"): Right(204, 404, 404),
+    ("api-album-links", "get"): Right(200, 404, 404),
+    ("api-album-links", "post"): Right(201, 404, 404, body=b'{"days": 7}'),
+    ("api-album-link", "delete"): Right(204, 404, 404),
+    ("api-tags", "get"): same(200),
+    ("api-tags", "post"): same(400),
+    ("api-tag", "patch"): Right(200, 404, 404, body=b'{"name": "ocean"}'),
+    ("api-tag", "delete"): Right(204, 404, 404),
     ("api-jobs", "get"): same(200),
     ("api-job", "get"): Right(200, 404, 200),
     ("api-job-cancel", "post"): Right(200, 404, 200),
@@ -75,10 +93,16 @@ class Scene:
     image: Image
     job: CaptionJob
     caption: Caption
+    album: Album
+    share: AlbumShare
+    link: AlbumLink
+    tag: Tag
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
-        ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk}
+        ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
+               "album_id": self.album.pk, "share_id": self.share.pk, "link_id": self.link.pk,
+               "tag_id": self.tag.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -87,7 +111,7 @@ class Scene:
 
     def traces(self) -> list[bytes]:
         """Give what must never be in an answer to a stranger."""
-        return [str(one.pk).encode() for one in (self.image, self.job, self.caption)]
+        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.album, self.tag)]
 
 
 @pytest.fixture
@@ -96,7 +120,12 @@ def scene(owner: User) -> Scene:
     job = factories.make_job(image)
     caption = image.caption
     assert caption is not None
-    return Scene(image, job, caption)
+    album = albums.make(owner=owner, name="Harbour")
+    albums.add(album=album, images=[image.pk])
+    share = albums.share(album=album, with_whom=factories.make_person("friend").username, role="view")
+    link, _ = albums.make_link(album=album, by=owner, days=1)
+    tags.mark(owner=owner, images=[image.pk], names=["sea"])
+    return Scene(image, job, caption, album, share, link, Tag.objects.get())
 
 
 def everything() -> tuple[Any, ...]:
@@ -106,6 +135,9 @@ def everything() -> tuple[Any, ...]:
         list(CaptionJob.objects.order_by("pk").values_list("pk", "state", "attempt")),
         list(Caption.objects.order_by("pk").values_list("pk", flat=True)),
         list(Review.objects.order_by("pk").values_list("pk", flat=True)),
+        list(Album.objects.order_by("pk").values_list("pk", "name", "places", "shares__role")),
+        list(AlbumLink.objects.order_by("pk").values_list("pk", "revoked_at")),
+        list(Tag.objects.order_by("pk").values_list("pk", "name", "marks")),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -13,11 +14,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from captions import ingest, media, selectors, trash
+from captions import about, ingest, media, selectors, tags, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
-from captions.api.serializers import BINARY, TRUTHS, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
+from captions.api.serializers import (
+    BINARY,
+    TRUTHS,
+    AboutSerializer,
+    ImageSerializer,
+    ImageWithJobsSerializer,
+    UploadSerializer,
+)
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
 from captions.models import CaptionJob, Image
@@ -75,6 +83,10 @@ class ImageView(DeskView):
         """
         return selectors.own_image(self.person, image_id)
 
+    def captionable_image(self, image_id: UUID) -> Image:
+        """Give a picture that the person may ask captions for and write words for. Raises DeskError `not_found`."""
+        return selectors.captionable_image(self.person, image_id)
+
     def shown(self, image_id: UUID) -> dict[str, Any]:
         """Give the answer about a picture as it is now in the database."""
         related = ("owner", "caption__author", "published_caption__author")
@@ -103,7 +115,19 @@ class Images(ImageView):
     def get(self, request: Request) -> Response:
         """Newest first. `deleted=true` lists the trash."""
         in_trash = request.query_params.get("deleted") == "true"
-        return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+        of_album = self._of_album()
+        if of_album is None:
+            return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+        return self.page(of_album.none() if in_trash else of_album)
+
+    def _of_album(self) -> QuerySet[Image] | None:
+        """Give the pictures of the album that the address names; None when it names none. DeskError `not_found`."""
+        wanted = self.request.query_params.get("album")
+        try:
+            album_id = UUID(wanted) if wanted else None
+        except ValueError:
+            return None  # the filter says so
+        return selectors.images_of(selectors.album(self.person, album_id)) if album_id else None
 
     @extend_schema(
         operation_id="upload_image",
@@ -166,6 +190,33 @@ class Images(ImageView):
 
 class OneImage(ImageView):
     """One picture."""
+
+    refuses = {"PATCH": [400, 413, 415]}
+
+    @extend_schema(
+        operation_id="change_image",
+        summary="Change a picture's title, description or tags, or call it decorative",
+        tags=["images"],
+        request=AboutSerializer,
+        responses={200: ImageWithJobsSerializer},
+        examples=examples.ABOUT,
+    )
+    def patch(self, request: Request, image_id: UUID) -> Response:
+        """All of it or nothing. Calling a picture decorative is a decision; tags are for its owner alone."""
+        image = self.image(image_id)
+        body = AboutSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        with transaction.atomic():
+            if "title" in asked:
+                about.entitle(image=image, by=self.person, title=asked["title"])
+            if "is_decorative" in asked:
+                about.set_decorative(image=image, by=self.person, is_decorative=asked["is_decorative"])
+            if "long_description" in asked:
+                about.describe(image=image, by=self.person, text=asked["long_description"])
+            if "tags" in asked:
+                tags.replace(image=image, owner=self.person, names=asked["tags"])
+        return Response(self.shown(image_id))
 
     @extend_schema(
         operation_id="get_image", summary="Look at one picture", tags=["images"], examples=examples.IMAGE_WITH_JOBS

@@ -86,7 +86,7 @@ def decide(image: Image, person: Any, asked: dict[str, Any]) -> None:
     if asked["decision"] == "approve":
         review.approve(image=image, reviewer=person, caption=caption)
     elif asked["decision"] == "edit":
-        review.edit(image=image, reviewer=person, text=asked["text"], caption=caption)
+        review.edit(image=image, reviewer=person, text=asked["text"], caption=caption, language=asked.get("language"))
     else:
         review.reject(image=image, reviewer=person, caption=caption, reason=asked.get("reason", ""))
 
