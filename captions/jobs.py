@@ -34,7 +34,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
-from captions import doorbell, events, ledger, selectors
+from captions import auto_approve, doorbell, events, ledger, selectors
 from captions.drafts import Draft
 from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
@@ -471,6 +471,8 @@ def _settle(jobs: Iterable[CaptionJob]) -> None:
     for image_id in sorted(owners):
         state = ledger.settle(image_id=image_id)
         events.publish_on_commit(owner_id=owners[image_id], image_id=image_id, state=state)
+        if state == Image.State.DRAFT:
+            auto_approve.consider(image_id=image_id)
 
 
 def _who(verb: str, by: User | None) -> str:

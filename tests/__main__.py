@@ -26,7 +26,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://broker:6379/0",
 }
 # Areas whose tests need no torch: they run with torch blocked, once on SQLite and once on PostgreSQL.
-WEB_HALF = ("admin", "api", "ingest", "jobs", "ledger", "media", "models", "review", "web")
+WEB_HALF = ("admin", "api", "ingest", "jobs", "ledger", "media", "models", "quality", "review", "web")
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
 PROCESSES = ("story", "faults", "browser")
