@@ -99,13 +99,15 @@ _IMAGE: Final[dict[str, Any]] = {
     "state": "draft",
     "caption": DRAFT,
     "published_caption": None,
+    "quality": 0.82,
+    "published_by_rule": False,
     "created_at": "2026-03-02T09:14:05.101000Z",
     "deleted_at": None,
     "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "screen", "original")},
 }
 _WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
-_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}
-_APPROVED: Final[dict[str, Any]] = {**_WITH_JOBS, "state": "approved", "published_caption": DRAFT}
+_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "quality": None, "jobs": [_QUEUED]}
+_APPROVED: Final[dict[str, Any]] = {**_WITH_JOBS, "state": "approved", "published_caption": DRAFT, "quality": None}
 _REVIEW: Final[dict[str, Any]] = {
     "id": "0199f3a6-02b7-7c31-9f00-3d6ad0f7e514",
     "image": _IMAGE_ID,
@@ -114,6 +116,8 @@ _REVIEW: Final[dict[str, Any]] = {
     "decision": "approve",
     "reason": "",
     "undoes": None,
+    "is_automatic": False,
+    "quality": None,
     "created_at": "2026-03-02T09:21:30.554000Z",
 }
 _ME: Final[dict[str, Any]] = {
@@ -156,6 +160,21 @@ _LACKING: Final[dict[str, Any]] = {
 }
 
 
+_QUALITY: Final[dict[str, Any]] = {
+    "method": "logistic+isotonic",
+    "decisions": 1500,
+    "approved": 904,
+    "brier": 0.148,
+    "fitted_at": "2026-03-02T09:00:00Z",
+    "bins": [
+        {"at_least": 0.8, "below": 0.9, "mean": 0.86, "share": 0.85, "low": 0.8, "high": 0.89, "decisions": 214},
+    ],
+    "by_model": [{"model": "vit-gpt2", "decisions": 1500, "approved": 904, "mean": 0.6, "brier": 0.148}],
+    "thresholds": [{"threshold": 0.9, "passed": 402, "right": 381, "low": 0.921, "high": 0.966}],
+    "auto_approve_from": None,
+}
+
+
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
 
@@ -188,6 +207,7 @@ REQUEST_CAPTIONS: Final = [
     _answer("Asked for already", _QUEUED, 200),
     _answer("Not ready yet", _QUEUED, 202),
 ]
+QUALITY: Final = [_answer("Learned", _QUALITY)]
 REVIEWS: Final = [_answer("An approval", _REVIEW)]
 DECISIONS: Final = [
     _body("Approve", {"decision": "approve"}),

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from captions.web import account, adding, decisions, gallery, live, media, picture, trash_page
+from captions.web import account, adding, decisions, gallery, live, media, picture, quality_page, trash_page
 
 _picture = [
     path("", picture.page, name="image"),
@@ -33,6 +33,11 @@ urlpatterns = [
     path("images/several/", gallery.bulk, name="bulk"),
     path("images/<uuid:image_id>/", include(_picture)),
     path("trash/", trash_page.page, name="trash"),
+    path("quality/", quality_page.page, name="quality"),
+    path("quality/on/", quality_page.switch_on, name="quality_on"),
+    path("quality/off/", quality_page.switch_off, name="quality_off"),
+    path("quality/runs/<uuid:run_id>/", quality_page.run, name="quality_run"),
+    path("quality/runs/<uuid:run_id>/take-back/", quality_page.take_back, name="quality_take_back"),
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token_revoke"),

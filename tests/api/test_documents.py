@@ -129,6 +129,7 @@ def test_it_answers_as_documented(api, owner):
     check(api.look("me/"), "get_me")
     check(api.look("models/"), "list_models")
     check(api.look("models/", limit=2), "list_models")
+    check(api.look("quality/"), "get_quality")
     check(api.look("images/"), "list_images")
     check(api.raw("images/", factories.picture()), "upload_image")
     check(api.raw("images/", b""), "upload_image")
@@ -147,6 +148,7 @@ def test_it_answers_as_documented(api, owner):
     check(api.send(f"images/{image.pk}/review/", {"decision": "approve"}), "review_image")
     check(api.send(f"images/{image.pk}/review/undo/"), "undo_review")
     check(api.look(f"images/{image.pk}/reviews/"), "list_reviews")
+    check(api.look("images/", ordering="least_sure"), "list_images")
     check(api.look("images/", state="x"), "list_images")
 
 

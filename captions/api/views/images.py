@@ -17,6 +17,7 @@ from captions import ingest, media, selectors, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
+from captions.api.pagination import NewestOrSurest
 from captions.api.serializers import BINARY, TRUTHS, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
@@ -87,6 +88,7 @@ class Images(ImageView):
     serializer_class = ImageSerializer
     parser_classes = [uploads.MultipartForm]
     filterset_class = ImageFilter
+    pagination_class = NewestOrSurest
     refuses = {"GET": [400], "POST": [400, 409, 413, 415, 507]}
 
     @extend_schema(
