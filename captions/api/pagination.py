@@ -34,8 +34,8 @@ class Newest(BasePagination):
 
     `orderings` names the field of each ordering and whether it falls; the first is taken when none is asked for. Rows
     whose field is empty have no place in its ordering. A cursor holds the value (a time, say) and id of the last row
-    shown, so that a page begins exactly after it whatever was added or removed since. DRF's own keeps the time alone and
-    counts rows of one time, which skips some when those change.
+    shown, so that a page begins exactly after it whatever was added or removed since. DRF's own keeps the time alone
+    and counts rows of one time, which skips some when those change.
     """
 
     orderings: Mapping[str, tuple[str, bool]] = BY_TIME
