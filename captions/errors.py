@@ -196,6 +196,16 @@ _FAILURES: Final = (
     Failure("description_too_long", "A long description may have 2000 characters. Shorten it."),
     Failure("language_unknown", "This is no language tag. Write one such as en, de or pt-BR."),
     Failure("words_not_reviewed", "Only captions are decided on, not long descriptions or words tried in the lab."),
+    # The quality score and the rule that approves by it
+    Failure("calibration_missing", "Too few drafts were reviewed to say how often a rule would be right.", 409),
+    Failure("calibration_changed", "The numbers have changed in the meantime. Look at them again.", 409),
+    Failure("threshold_unknown", "Choose one of the thresholds that the table lists."),
+    Failure(
+        "threshold_untested",
+        "No reviewed draft scored so high, so nobody can say how often the rule would be right. Choose a lower one.",
+        409,
+    ),
+    Failure("rule_not_confirmed", "Confirm that you have read how often the rule would have been right."),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

@@ -34,7 +34,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
-from captions import doorbell, events, ledger, selectors
+from captions import auto_approve, doorbell, events, ledger, selectors
 from captions.drafts import Draft
 from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
@@ -483,6 +483,9 @@ def _settle(jobs: Iterable[CaptionJob]) -> None:
     owners = {job.image_id: job.owner_id for job in jobs}
     settled = [(owners[image_id], image_id, ledger.settle(image_id=image_id)) for image_id in sorted(owners)]
     events.publish_all_on_commit(settled)
+    for _, image_id, state in settled:
+        if state == Image.State.DRAFT:
+            auto_approve.consider(image_id=image_id)
 
 
 def _who(verb: str, by: User | None) -> str:

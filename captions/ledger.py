@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Case, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from captions import events, languages
+from captions import events, languages, quality
 from captions.drafts import Draft
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, ImageChange, Review
@@ -205,16 +205,28 @@ def standing(reviews: QuerySet[Review]) -> QuerySet[Review]:
 
 
 def settle(*, image_id: UUID) -> str:
-    """Bring an image's `state` and `caption` up to date (rules: `Image`) and give the state; three queries at most.
+    """Bring an image's `state`, `caption` and `quality` up to date (rules: `Image`) and give the state.
+
+    Three queries at most, and a fourth when another draft becomes the caption on show, to score it.
 
     Runs in the transaction of whatever changed the image, its jobs, captions or reviews, with its row locked.
     Raises Image.DoesNotExist when the image is gone.
     """
     facts = _facts(image_id)
     state, caption_id = _summary(image_id, facts)
-    if (state, caption_id) != (facts["state"], facts["caption_id"]):
-        Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id)
+    score = _quality(state, caption_id, facts)
+    if (state, caption_id, score) != (facts["state"], facts["caption_id"], facts["quality"]):
+        Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id, quality=score)
     return state
+
+
+def _quality(state: str, caption_id: UUID | None, facts: Mapping[str, Any]) -> float | None:
+    """Give the score of the draft on show, None while there is none; one that was scored already keeps its score."""
+    if state != Image.State.DRAFT or caption_id is None or not facts["newest_job"]:
+        return None
+    if caption_id == facts["caption_id"] and facts["quality"] is not None:
+        return float(facts["quality"])
+    return quality.of_draft(caption_id)
 
 
 def settle_and_tell(*, image: Image) -> str:
@@ -258,6 +270,7 @@ def _facts(image_id: UUID) -> Mapping[str, Any]:
         .values(
             "state",
             "caption_id",
+            "quality",
             "published_caption_id",
             "is_decorative",
             "job_state",

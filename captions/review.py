@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from captions import languages, ledger, second_review
 from captions.errors import DeskError
@@ -91,7 +92,7 @@ def reject(
 
 
 def undo(*, image: Image, reviewer: User) -> Review:
-    """Take back this person's last decision that stands; operators take back anybody's.
+    """Take back this person's last decision that stands, or what a rule approved; operators take back anybody's.
 
     Raises DeskError `not_found`, `nothing_to_undo`.
     """
@@ -99,11 +100,24 @@ def undo(*, image: Image, reviewer: User) -> Review:
         held = _hold(image, reviewer)
         decisions = ledger.standing(held.reviews.all())
         if not is_operator(reviewer):
-            decisions = decisions.filter(reviewer=reviewer)
+            decisions = decisions.filter(Q(reviewer=reviewer) | Q(is_automatic=True))
         last = decisions.select_related("caption").order_by("-id").first()
         if last is None:
             raise DeskError("nothing_to_undo")
         return _decide(held, reviewer, Decision.UNDO, last.caption, None, undoes=last)
+
+
+def approve_by_rule(*, image: Image, author: User) -> Review:
+    """Publish the draft on show by the rule that `author` switched on; `captions.auto_approve` decides whether.
+
+    The caller holds the image's row locked. Raises DeskError `nothing_to_review`.
+    """
+    return _decide(image, author, Decision.APPROVE, _chosen(image, None), None, is_automatic=True)
+
+
+def take_back_by_rule(*, decision: Review, by: User) -> Review:
+    """Take back what a rule approved; `by` ordered it for the whole run. The caller holds the image's row locked."""
+    return _decide(decision.image, by, Decision.UNDO, decision.caption, None, undoes=decision)
 
 
 def last_seen(image: Image) -> str:
@@ -139,6 +153,8 @@ def _repeated(image: Image, reviewer: User, decision: str, caption: Caption) -> 
     last = _last_standing(image)
     if last is None or last.reviewer_id != reviewer.pk or last.caption_id != caption.pk:
         return None
+    if last.is_automatic:
+        return None  # whoever switched the rule on has not looked: now they have
     said_so = {decision, Decision.EDIT} if decision == Decision.APPROVE else {decision}
     return last if last.decision in said_so else None
 
@@ -157,6 +173,7 @@ def _decide(
     *,
     reason: str = "",
     undoes: Review | None = None,
+    is_automatic: bool = False,
 ) -> Review:
     _check_seen(image, seen)
     made = Review.objects.create(
@@ -167,6 +184,7 @@ def _decide(
         decision=decision,
         reason=reason,
         undoes=undoes,
+        is_automatic=is_automatic,
         published_before_id=image.published_caption_id,
     )
     published = _published(image)

@@ -18,6 +18,7 @@ from django.db.models import (
     BooleanField,
     Case,
     Count,
+    Exists,
     ExpressionWrapper,
     Min,
     Model,
@@ -138,7 +139,21 @@ def tally(user: Person) -> dict[str, int]:
 
 
 def _shown(images: QuerySet[Image]) -> QuerySet[Image]:
-    return images.select_related("owner", "caption__author", "published_caption__author")
+    related = images.select_related("owner", "caption__author", "published_caption__author")
+    return related.annotate(published_by_rule=by_rule_alone())
+
+
+def by_rule_alone() -> Q:
+    """Say of images whether a rule published their caption and no person has approved it since."""
+    approvals = Review.objects.filter(
+        caption_id=OuterRef("published_caption_id"), decision=Review.Decision.APPROVE, undone_by__isnull=True
+    )
+    return Q(Exists(approvals.filter(is_automatic=True))) & ~Q(Exists(approvals.filter(is_automatic=False)))
+
+
+def is_published_by_rule(image: Image) -> bool:
+    """Say of one image whether a rule published its caption and no person has approved it since."""
+    return Image.objects.filter(by_rule_alone(), pk=image.pk).exists()
 
 
 # --- Words and decisions -------------------------------------------------------------------------------------------
@@ -161,7 +176,7 @@ def caption(user: Person, id: UUID | str) -> Caption:
 
 def reviews(image: Image) -> QuerySet[Review]:
     """Give all decisions on a picture, newest first; whoever may see the picture may see them."""
-    related = ("reviewer", "caption__author", "caption__parent", "undoes", "undone_by")
+    related = ("reviewer", "by_rule", "caption__author", "caption__parent", "undoes", "undone_by")
     return Review.objects.filter(image_id=image.pk).select_related(*related)
 
 

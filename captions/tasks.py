@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import checking, ingest, jobs, review_queue, trash
+from captions import auto_approve, calibration, checking, ingest, jobs, review_queue, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -27,3 +27,15 @@ def tidy() -> None:
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
     review_queue.tidy()
+
+
+@shared_task(name="captions.calibrate", ignore_result=True)
+def calibrate() -> None:
+    """Learn the quality score again when enough was decided since, and score drafts that have no score yet."""
+    calibration.refresh()
+
+
+@shared_task(name="captions.take_back", ignore_result=True)
+def take_back() -> None:
+    """Go on with taking back what rules approved, where an operator asked for it."""
+    auto_approve.go_on_taking_back()

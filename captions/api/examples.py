@@ -107,17 +107,20 @@ _IMAGE: Final[dict[str, Any]] = {
     "long_description": None,
     "tags": ["shapes"],
     "albums": [{"id": "0199f3a1-0c21-7e90-b1a4-5d2f0c9e7a31", "name": "Drawn scenes"}],
+    "quality": 0.82,
+    "published_by_rule": False,
     "created_at": "2026-03-02T09:14:05.101000Z",
     "deleted_at": None,
     "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "medium", "screen", "original")},
 }
 _WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
-_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}
+_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "quality": None, "jobs": [_QUEUED]}
 _APPROVED: Final[dict[str, Any]] = {
     **_WITH_JOBS,
     "state": "approved",
     "published_caption": DRAFT,
     "alt_text": DRAFT["text"],
+    "quality": None,
 }
 _REVIEW: Final[dict[str, Any]] = {
     "id": "0199f3a6-02b7-7c31-9f00-3d6ad0f7e514",
@@ -127,6 +130,8 @@ _REVIEW: Final[dict[str, Any]] = {
     "decision": "approve",
     "reason": "",
     "undoes": None,
+    "is_automatic": False,
+    "quality": None,
     "created_at": "2026-03-02T09:21:30.554000Z",
 }
 _ME: Final[dict[str, Any]] = {
@@ -215,6 +220,19 @@ _TAG: Final[dict[str, Any]] = {
     "pictures": 12,
     "created_at": "2026-03-01T18:20:00Z",
 }
+_QUALITY: Final[dict[str, Any]] = {
+    "method": "logistic+isotonic",
+    "decisions": 1500,
+    "approved": 904,
+    "brier": 0.148,
+    "fitted_at": "2026-03-02T09:00:00Z",
+    "bins": [
+        {"at_least": 0.8, "below": 0.9, "mean": 0.86, "share": 0.85, "low": 0.8, "high": 0.89, "decisions": 214},
+    ],
+    "by_model": [{"model": "vit-gpt2", "decisions": 1500, "approved": 904, "mean": 0.6, "brier": 0.148}],
+    "thresholds": [{"threshold": 0.9, "passed": 402, "right": 381, "low": 0.921, "high": 0.966}],
+    "auto_approve_from": None,
+}
 
 
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
@@ -253,6 +271,7 @@ NEXT_REVIEWS: Final = [
     _body("Ten pictures, least sure first", {"n": 10, "order": "least-sure"}),
     _answer("One picture", {"image": _IMAGE, "caption": DRAFT, "drafts": [DRAFT], "seen": "", "lease_seconds": 120.0}),
 ]
+QUALITY: Final = [_answer("Learned", _QUALITY)]
 REVIEWS: Final = [_answer("An approval", _REVIEW)]
 DECISIONS: Final = [
     _body("Approve", {"decision": "approve"}),

@@ -48,6 +48,13 @@ class TrueFalse(django_filters.TypedChoiceFilter):
         super().__init__(choices=[(word, word) for word in _TRUE_FALSE], coerce=_TRUE_FALSE.get, **options)
 
 
+class Chance(django_filters.NumberFilter):
+    """A number from 0 to 1."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=1, **options)
+
+
 class ImageFilter(django_filters.FilterSet):
     """Filters of the list of pictures."""
 
@@ -65,6 +72,9 @@ class ImageFilter(django_filters.FilterSet):
     )
     tag = django_filters.CharFilter(method="with_tag", help_text="Pictures with this tag of yours.")
     deleted = TrueFalse(method="in_trash", help_text="`true` lists the trash instead.")
+
+    quality_min = Chance(field_name="quality", lookup_expr="gte", help_text="Drafts of this quality score or more.")
+    quality_max = Chance(field_name="quality", lookup_expr="lte", help_text="Drafts of this quality score or less.")
 
     class Meta:
         model = Image

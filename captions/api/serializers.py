@@ -229,6 +229,54 @@ class AlbumNameSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
+class QualityBinSerializer(serializers.Serializer[Any]):
+    """Decisions on drafts of about one score."""
+
+    at_least = serializers.FloatField(help_text="The lowest score that belongs here.")
+    below = serializers.FloatField(help_text="Where the next bin begins.")
+    mean = serializers.FloatField(help_text="Mean score.")
+    share = serializers.FloatField(help_text="What share was approved unchanged.")
+    low = serializers.FloatField(help_text="Lower bound of the share's 95 % interval.")
+    high = serializers.FloatField(help_text="Upper bound of the share's 95 % interval.")
+    decisions = serializers.IntegerField()
+
+
+class QualityOfModelSerializer(serializers.Serializer[Any]):
+    """How the score does with one model's drafts."""
+
+    model = serializers.CharField()
+    decisions = serializers.IntegerField()
+    approved = serializers.IntegerField(help_text="Approved unchanged.")
+    mean = serializers.FloatField(help_text="Mean score.")
+    brier = serializers.FloatField(help_text="Mean squared difference of score and outcome.")
+
+
+class QualityThresholdSerializer(serializers.Serializer[Any]):
+    """What a rule would have done that approves from one score on."""
+
+    threshold = serializers.FloatField()
+    passed = serializers.IntegerField(help_text="Decided drafts that score as much or more.")
+    right = serializers.IntegerField(help_text="How many of them people approved unchanged.")
+    low = serializers.FloatField(help_text="Lower bound of the 95 % interval of right by passed.")
+    high = serializers.FloatField(help_text="Upper bound of the 95 % interval of right by passed.")
+
+
+class QualitySerializer(serializers.Serializer[Any]):
+    """How the quality score was learned, and how right it is on decisions held out from the fit."""
+
+    method = serializers.CharField(help_text="`prior`, a fixed formula, until enough was decided.")
+    decisions = serializers.IntegerField(help_text="How many decisions it was learned from.")
+    approved = serializers.IntegerField(help_text="How many of them approved the draft unchanged.")
+    brier = serializers.FloatField(allow_null=True, help_text="Mean squared difference of score and outcome.")
+    fitted_at = serializers.DateTimeField(allow_null=True)
+    bins = QualityBinSerializer(many=True, help_text="The reliability diagram.")
+    by_model = QualityOfModelSerializer(many=True)
+    thresholds = QualityThresholdSerializer(many=True)
+    auto_approve_from = serializers.FloatField(
+        allow_null=True, help_text="From which score on drafts are approved by rule; null while the rule is off."
+    )
+
+
 class ImageSerializer(serializers.ModelSerializer[Image]):
     """One uploaded picture."""
 
@@ -249,6 +297,13 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
     long_description = serializers.SerializerMethodField(help_text="More than a sentence, by people; null for none.")
     tags = serializers.SerializerMethodField(help_text="Yours only; empty on other people's pictures.")
     albums = serializers.SerializerMethodField(help_text="The albums that it lies in and that you may open.")
+    quality = serializers.FloatField(
+        allow_null=True,
+        help_text="Chance from 0 to 1 that a reviewer approves the draft on show unchanged; null without one.",
+    )
+    published_by_rule = serializers.SerializerMethodField(
+        help_text="Whether the caption was published by a rule alone, and no person has vouched for it."
+    )
     deleted_at = serializers.DateTimeField(allow_null=True, help_text="In the trash since then.")
     urls = serializers.SerializerMethodField()
 
@@ -274,6 +329,8 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "long_description",
             "tags",
             "albums",
+            "quality",
+            "published_by_rule",
             "created_at",
             "deleted_at",
             "urls",
@@ -309,6 +366,11 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             self._found = found
         return found
 
+    def get_published_by_rule(self, image: Image) -> bool:
+        """Take what the list's query found; one picture alone is asked about."""
+        found = getattr(image, "published_by_rule", None)
+        return selectors.is_published_by_rule(image) if found is None else bool(found)
+
     @extend_schema_field(PictureUrlsSerializer)
     def get_urls(self, image: Image) -> dict[str, str | None]:
         """Give absolute addresses; a file name belongs to the owner, and so does the original."""
@@ -339,11 +401,30 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     caption = CaptionSerializer(help_text="The caption decided on; after an edit, the corrected one.")
     reviewer = serializers.CharField(source="reviewer.username", help_text="Who decided.")
     undoes = serializers.UUIDField(source="undoes_id", allow_null=True, help_text="The decision that this takes back.")
+    is_automatic = serializers.BooleanField(
+        help_text="By the rule that the reviewer switched on, not by their own eyes."
+    )
+    quality = serializers.SerializerMethodField(help_text="The quality score by which the rule approved; else null.")
 
     class Meta:
         model = Review
-        fields = ["id", "image", "caption", "reviewer", "decision", "reason", "undoes", "created_at"]
+        fields = [
+            "id",
+            "image",
+            "caption",
+            "reviewer",
+            "decision",
+            "reason",
+            "undoes",
+            "is_automatic",
+            "quality",
+            "created_at",
+        ]
         read_only_fields = fields
+
+    def get_quality(self, review: Review) -> float | None:
+        """Give the score at the time of the approval."""
+        return review.by_rule.quality if hasattr(review, "by_rule") else None
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):

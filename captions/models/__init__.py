@@ -2,6 +2,7 @@
 
 from captions.models.account import Account
 from captions.models.album import Album, AlbumImage, AlbumLink, AlbumShare, ImageTag, SavedSearch, Tag
+from captions.models.automatic import AutoApproval, AutoApproveRun
 from captions.models.caption import Caption, CaptionImmutable
 from captions.models.change import ImageChange
 from captions.models.control import QueueControl
@@ -22,6 +23,8 @@ __all__ = [
     "AlbumLink",
     "AlbumShare",
     "ApiToken",
+    "AutoApproval",
+    "AutoApproveRun",
     "Calibration",
     "Caption",
     "CaptionImmutable",

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from captions import ledger, permissions, selectors
 from captions.errors import FAILURES, DeskError
@@ -278,6 +279,9 @@ _DEED = {
 
 def _approved(caption: Caption, review: Review, *, viewer: User) -> str:
     reviewer = wording.person(review.reviewer, viewer=viewer)
+    if review.is_automatic:
+        words = {"model": wording.captioner(caption.model), "rule": wording.rule(review, viewer=viewer)}
+        return _("Drafted by %(model)s, approved by %(rule)s") % words
     if caption.kind == Caption.Kind.GENERATED:
         return f"Drafted by {wording.captioner(caption.model)}, approved by {reviewer}"
     deed = _DEED[Caption.Kind(caption.kind)]
@@ -306,7 +310,7 @@ def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:
 
 def _standing_reviews(images: Iterable[UUID]) -> dict[UUID, Review]:
     """Give the last decision of each image that was not taken back."""
-    decisions = ledger.standing(Review.objects.filter(image__in=list(images))).select_related("reviewer")
+    decisions = ledger.standing(Review.objects.filter(image__in=list(images))).select_related("reviewer", "by_rule")
     return {review.image_id: review for review in decisions.order_by("id")}
 
 

@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from captions import selectors
 from captions.models import Account, Image
-from captions.permissions import is_operator
+from captions.permissions import is_operator, is_reviewer
 
 THEMES = ("light", "dark")
 VIEWS = ("cards", "rows")
@@ -66,6 +66,11 @@ class Frame:
         """Whether the person still uses the password that was printed at the first start."""
         account = Account.objects.filter(user__username=self.person, has_first_password=True)
         return bool(self.person) and account.exists()
+
+    @cached_property
+    def is_reviewer(self) -> bool:
+        """Whether the person decides on everybody's captions."""
+        return is_reviewer(self._request.user)
 
     @property
     def may_sign_up(self) -> bool:

@@ -115,7 +115,7 @@ def _changed(change: ImageChange, viewer: User) -> Entry:
 def _by_models(image: Image, captions: Sequence[Caption]) -> list[Entry]:
     generated = [caption for caption in captions if caption.kind == Caption.Kind.GENERATED]
     generated.sort(key=lambda caption: (str(caption.job_id), caption.rank or 0))
-    return [_drafts(image, list(group)) for __, group in groupby(generated, key=lambda caption: caption.job_id)]
+    return [_drafts(image, list(group)) for _job, group in groupby(generated, key=lambda caption: caption.job_id)]
 
 
 def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
@@ -166,6 +166,8 @@ def _decision(image: Image, review: Review, viewer: User) -> Entry:
         )
     if decision is Review.Decision.UNDO:
         return Entry(at=review.created_at, deed="Decision taken back", who=who, order=2)
+    if review.is_automatic:
+        who = _("by %(rule)s") % {"rule": wording.rule(review, viewer=viewer)}
     is_published = image.published_caption_id == review.caption_id
     return Entry(
         at=review.created_at,

@@ -178,7 +178,7 @@ def _alternatives(image: Image, captions: list[Caption]) -> list[Alternative]:
 
 def _can_take_back(image: Image, request: PersonRequest) -> bool:
     last = ledger.standing(Review.objects.filter(image=image)).order_by("-id").first()
-    return last is not None and last.reviewer_id == request.user.pk
+    return last is not None and (last.reviewer_id == request.user.pk or last.is_automatic)
 
 
 def _panel_of(

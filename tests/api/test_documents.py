@@ -129,6 +129,7 @@ def test_it_answers_as_documented(api, owner):
     check(api.look("me/"), "get_me")
     check(api.look("models/"), "list_models")
     check(api.look("models/", limit=2), "list_models")
+    check(api.look("quality/"), "get_quality")
     check(api.look("images/"), "list_images")
     check(api.raw("images/", factories.picture()), "upload_image")
     check(api.raw("images/", b""), "upload_image")
@@ -149,6 +150,7 @@ def test_it_answers_as_documented(api, owner):
     check(api.look(f"images/{image.pk}/reviews/"), "list_reviews")
     check(api.send("review/next/", {"n": 5}), "next_reviews")
     check(api.send("review/next/", {"n": 0}), "next_reviews")
+    check(api.look("images/", ordering="least_sure"), "list_images")
     check(api.look("images/", state="x"), "list_images")
 
 

@@ -42,6 +42,7 @@ NO_RIGHT = same(405)
 TABLE: dict[tuple[str, str], Right] = {
     ("api-me", "get"): same(200),
     ("api-models", "get"): same(200),
+    ("api-quality", "get"): same(200),
     ("api-images", "get"): same(200),
     ("api-images", "post"): same(400),  # without a picture; uploads have their own tests
     ("api-image", "get"): Right(200, 200, 200),

@@ -18,6 +18,7 @@ from captions import about, ingest, media, selectors, tags, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
+from captions.api.pagination import NewestOrSurest
 from captions.api.serializers import (
     BINARY,
     TRUTHS,
@@ -103,6 +104,7 @@ class Images(ImageView):
     serializer_class = ImageSerializer
     parser_classes = [uploads.MultipartForm]
     filterset_class = ImageFilter
+    pagination_class = NewestOrSurest
     refuses = {"GET": [400], "POST": [400, 409, 413, 415, 507]}
 
     @extend_schema(

@@ -42,7 +42,7 @@ class Reviews(ImageView):
     def get(self, request: Request, image_id: UUID) -> Response:
         """Who decided what and when; a decision taken back stays in the list."""
         reviews = selectors.reviews(self.image(image_id))
-        return self.page(reviews.select_related("reviewer", "caption__author"))
+        return self.page(reviews.select_related("reviewer", "by_rule", "caption__author"))
 
 
 class Decision(ImageView):
