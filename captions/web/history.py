@@ -72,6 +72,7 @@ def history(
 
 def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[Entry]:
     numbers = {caption.id: f"version {number}" for number, caption in enumerate(captions, 1)}
+    on_show = {image.caption_id, *[one.id for one in captions if one.purpose == Caption.Purpose.LONG][-1:]}
     return [
         Entry(
             at=caption.created_at,
@@ -80,7 +81,7 @@ def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[
             caption=caption,
             pieces=_pieces(caption),
             compared=_compared(caption, numbers),
-            can_restore=caption.id != image.caption_id,
+            can_restore=caption.id not in on_show,
             order=1,
         )
         for caption in captions
