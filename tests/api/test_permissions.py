@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from captions import albums, tags, tokens
+from captions import albums, tags, tokens, uploads
 from captions.api.urls import urlpatterns
-from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, Tag
+from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, Tag, Upload
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -79,11 +79,17 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-tags", "post"): same(400),
     ("api-tag", "patch"): Right(200, 404, 404, body=b'{"name": "ocean"}'),
     ("api-tag", "delete"): Right(204, 404, 404),
+    ("api-uploads", "get"): same(200),
+    ("api-uploads", "post"): same(400),  # without a length; beginning one has its own tests
+    ("api-upload", "get"): Right(200, 404, 404),
+    ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
+    ("api-upload", "delete"): Right(204, 404, 404),
     ("api-jobs", "get"): same(200),
     ("api-job", "get"): Right(200, 404, 200),
     ("api-job-cancel", "post"): Right(200, 404, 200),
     ("api-job-retry", "post"): Right(409, 404, 409),
 }
+TUS = {"api-uploads", "api-upload"}  # they tell everybody with a token what they can do
 ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
 
 
@@ -98,12 +104,13 @@ class Scene:
     share: AlbumShare
     link: AlbumLink
     tag: Tag
+    upload: Upload
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
         ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
                "album_id": self.album.pk, "share_id": self.share.pk, "link_id": self.link.pk,
-               "tag_id": self.tag.pk}  # fmt: skip
+               "tag_id": self.tag.pk, "upload_id": self.upload.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -112,7 +119,7 @@ class Scene:
 
     def traces(self) -> list[bytes]:
         """Give what must never be in an answer to a stranger."""
-        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.album, self.tag)]
+        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.album, self.tag, self.upload)]
 
 
 @pytest.fixture
@@ -126,7 +133,8 @@ def scene(owner: User) -> Scene:
     share = albums.share(album=album, with_whom=factories.make_person("friend").username, role="view")
     link, _ = albums.make_link(album=album, by=owner, days=1)
     tags.mark(owner=owner, images=[image.pk], names=["sea"])
-    return Scene(image, job, caption, album, share, link, Tag.objects.get())
+    upload = uploads.create(owner=owner, announced=uploads.Announced("harbour.jpg", 9))
+    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload)
 
 
 def everything() -> tuple[Any, ...]:
@@ -143,12 +151,15 @@ def everything() -> tuple[Any, ...]:
 
 
 def ask(client: Api, method: str, path: str, body: bytes = b"") -> Any:
+    speaks = {"Tus-Resumable": "1.0.0"}
     if method in {"get", "head"}:
-        return getattr(client, method)(path)
-    return client.generic(method.upper(), path, body, content_type="application/json" if body else "")
+        return getattr(client, method)(path, headers=speaks)
+    return client.generic(method.upper(), path, body, content_type="application/json" if body else "", headers=speaks)
 
 
 def right_of(name: str, method: str) -> Right | None:
+    if name in TUS and method == "options":
+        return same(204)
     return TABLE.get((name, "get" if method == "head" else method))
 
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from captions import review_queue
-from captions.models import Album, Review, ReviewLease
+from captions.models import Album, Image, Review, ReviewLease
 from tests import factories
 from tests.api.conftest import codes
 
@@ -104,7 +104,9 @@ def test_it_has_nothing_to_decide_on_without_words(api, owner):
 
 
 def test_it_hands_out_drafts_least_sure_first_and_to_one_person_only(api, owner):
-    images = [factories.make_image(owner, "draft", quality=quality) for quality in (0.9, None, 0.2)]
+    images = [factories.make_image(owner, "draft") for _ in range(3)]
+    for image, quality in zip(images, (0.9, None, 0.2), strict=True):
+        Image.objects.filter(pk=image.pk).update(quality=quality)
     handed = api.send("review/next/", {"n": 2}).json()
     assert [turn["image"]["id"] for turn in handed] == [str(images[2].pk), str(images[0].pk)]
     assert [turn["caption"] for turn in handed] == [turn["drafts"][0] for turn in handed]
