@@ -73,6 +73,14 @@ def press(page: Any, number: int) -> None:
         page.keyboard.press("a")
 
 
+def by_kind(times: list[float]) -> dict[str, float]:
+    """Give the median of each kind of decision, in the order in which `press` makes them."""
+    kinds: dict[str, list[float]] = {}
+    for number, ms in enumerate(times):
+        kinds.setdefault({5: "reject", 7: "edit"}.get(number % 8, "approve"), []).append(ms)
+    return {kind: round(statistics.median(found), 1) for kind, found in kinds.items()}
+
+
 def decide(url: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Work through the drafts in a browser; gives one measure for each."""
     from playwright.sync_api import sync_playwright
@@ -131,6 +139,7 @@ def main() -> int:
         "median_ms": round(statistics.median(times), 1),
         "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1),
         "largest_ms": round(times[-1], 1),
+        "median_ms_by_kind": by_kind([one["ms"] for one in measured]),
         "complete": all(one["complete"] for one in measured),
         "seconds": round(seconds, 1),
         "load_before": round(before, 2),

@@ -16,8 +16,6 @@ const words = (name, number) => (says[name] ?? "").replace("NUMBER", number);
 const turnOf = (node, strip) => {
   const turn = { id: node.dataset.image, number: node.dataset.number, img: node.querySelector(".mat img"), slip: node.querySelector(".slip"), strip };
   turn.form = turn.slip.querySelector("[data-turn]");
-  // Decoded before it is needed: a decision must never wait for a picture.
-  turn.img.decode().catch(() => {});
   return turn;
 };
 const read = (html) => {
@@ -48,7 +46,16 @@ const show = (turn) => {
   scrollTo(0, 0); // on a phone the person has scrolled down to the drafts of the picture before
   (typing || slip.querySelector("#slip-h"))?.focus({ preventScroll: true });
 };
-const next = () => show(queue.shift() ?? null);
+// All are fetched when they arrive, and the next two decoded while this one is looked at: a decision must never wait for
+// a picture. Decoding all at once would take the time of the key that is pressed just then.
+const ready = async () => {
+  await painted();
+  for (const turn of queue.slice(0, 2)) await turn.img.decode().catch(() => {});
+};
+const next = () => {
+  show(queue.shift() ?? null);
+  ready();
+};
 const setAside = (turn) => {
   if (current) queue.unshift(current);
   queue = queue.filter((one) => one !== turn);
@@ -300,6 +307,7 @@ const take = (answer, unsent) => {
   left = Math.max(0, answer.left - unsent);
   if (!current && queue.length) next(); else drawFilm();
   drawProgress();
+  ready();
 };
 const fill = async () => {
   await painted();
