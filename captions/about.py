@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from captions import languages, ledger, selectors
+from captions import languages, ledger, selectors, wordindex
 from captions.errors import DeskError
 from captions.models import Caption, Image, ImageChange
 from captions.permissions import may_caption, may_review
@@ -33,6 +33,7 @@ def entitle(*, image: Image, by: User, title: str) -> Image:
             _write_down(held, by, Subject.TITLE, held.title, words)
             held.title = words
             held.save(update_fields=["title"])
+            wordindex.refresh(image_ids=[held.pk])
             ledger.settle_and_tell(image=held)
     return held
 

@@ -206,6 +206,17 @@ _FAILURES: Final = (
         409,
     ),
     Failure("rule_not_confirmed", "Confirm that you have read how often the rule would have been right."),
+    # Searches
+    Failure("search_too_long", "This search is too long. Leave something out."),
+    Failure("search_unclear", "This search cannot be read. Write it in another way."),
+    Failure("search_field_unknown", "There is no such filter. Choose another one, or put the words in quotes."),
+    Failure("search_value_unknown", "This filter has no such value. Choose another one."),
+    Failure("search_name_unknown", "This search names an album, a tag or a person that is not there for you."),
+    Failure("search_not_yours", "Only reviewers and operators may search other people's pictures."),
+    Failure("saved_search_name", "A saved search needs a name of at most 120 characters."),
+    Failure("saved_search_empty", "There is nothing to save. Search for something first."),
+    Failure("saved_search_taken", "You have a saved search of this name. Choose another one.", 409),
+    Failure("saved_search_limit", "You have as many saved searches as one person may. Delete one first.", 409),
     # Addresses and pages
     Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
     Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),

@@ -27,7 +27,7 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
 from django.http import UnreadablePostError
 
-from captions import jobs, ledger, media, selectors
+from captions import jobs, ledger, media, selectors, wordindex
 from captions.decoder import Decoded, DecodeRefused, DecoderUnavailable, Limits, decode
 from captions.errors import DeskError
 from captions.models import Account, CaptionJob, Image
@@ -277,6 +277,7 @@ def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
         account.save(update_fields=["last_number"])
         image.number = account.last_number
         image.save(force_insert=True)
+        wordindex.refresh(image_ids=[image.pk])
         job = _ask(image, wish)
         return Received(_fresh(image), created=True, job=job)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from captions import ledger, media
+from captions import ledger, media, wordindex
 from captions.models import Caption, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime
 
@@ -133,6 +133,14 @@ def _settled_differently(image_ids: list[UUID]) -> list[Violation]:
     return found
 
 
+def _words_are_found() -> Iterator[Violation]:
+    """An image is found by the words that it shows, and in the trash by none."""
+    image_ids = list(Image.objects.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(image_ids), AT_ONCE):
+        for pk, words in wordindex.out_of_step(image_ids[start : start + AT_ONCE]).items():
+            yield Violation("words_are_found", f"image {pk}", words)
+
+
 def _files_are_there() -> Iterator[Violation]:
     """Every image outside the trash has its original and its renditions in the storage."""
     for image in Image.objects.filter(deleted_at__isnull=True).order_by("pk").iterator():
@@ -146,5 +154,6 @@ CHECKS: Final[tuple[Callable[[], Iterator[Violation]], ...]] = (
     _open_once,
     _history_is_whole,
     _summaries_agree,
+    _words_are_found,
     _files_are_there,
 )

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Case, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from captions import events, languages, quality
+from captions import events, languages, quality, wordindex
 from captions.drafts import Draft
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, ImageChange, Review
@@ -207,7 +207,8 @@ def standing(reviews: QuerySet[Review]) -> QuerySet[Review]:
 def settle(*, image_id: UUID) -> str:
     """Bring an image's `state`, `caption` and `quality` up to date (rules: `Image`) and give the state.
 
-    Three queries at most, and a fourth when another draft becomes the caption on show, to score it.
+    Three queries at most; a fourth when another draft becomes the caption on show, to score it, and three more when the
+    image is to be found by other words from now on.
 
     Runs in the transaction of whatever changed the image, its jobs, captions or reviews, with its row locked.
     Raises Image.DoesNotExist when the image is gone.
@@ -217,6 +218,8 @@ def settle(*, image_id: UUID) -> str:
     score = _quality(state, caption_id, facts)
     if (state, caption_id, score) != (facts["state"], facts["caption_id"], facts["quality"]):
         Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id, quality=score)
+    if not _is_found_by(caption_id, facts):
+        wordindex.refresh(image_ids=[image_id])
     return state
 
 
@@ -234,6 +237,14 @@ def settle_and_tell(*, image: Image) -> str:
     state = settle(image_id=image.pk)
     events.publish_on_commit(owner_id=image.owner_id, image_id=image.pk, state=state)
     return state
+
+
+def _is_found_by(caption_id: UUID | None, facts: Mapping[str, Any]) -> bool:
+    """Whether searches find the image by the caption on show, or not at all while it lies in the trash."""
+    is_indexed = facts["search_words__id"] is not None
+    if facts["deleted_at"] is not None:
+        return not is_indexed
+    return is_indexed and facts["search_words__shown"] == caption_id
 
 
 def _summary(image_id: UUID, facts: Mapping[str, Any]) -> tuple[str, UUID | None]:
@@ -277,6 +288,9 @@ def _facts(image_id: UUID) -> Mapping[str, Any]:
             "job_finished_at",
             "newest",
             "newest_job",
+            "deleted_at",
+            "search_words__id",
+            "search_words__shown",
         )
         .get(pk=image_id)
     )

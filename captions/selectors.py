@@ -32,6 +32,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, TruncHour
 from django.utils import timezone
 
+from captions import finding
 from captions.errors import DeskError
 from captions.models import (
     Album,
@@ -45,6 +46,7 @@ from captions.models import (
     ImageTag,
     QueueControl,
     Review,
+    SavedSearch,
     Tag,
     Worker,
 )
@@ -96,6 +98,24 @@ def reviewable(user: Person) -> QuerySet[Image]:
 def _reach(user: Person, role: str) -> QuerySet[Image]:
     living = Image.objects.filter(deleted_at__isnull=True)
     return _shown(living if is_reviewer(user) else living.filter(own_or_shared(user, role)))
+
+
+def search(user: Person, text: str) -> finding.Found:
+    """Understand a search of the person's own pictures, or of others' where a reviewer asks for them by `owner:`.
+
+    Raises DeskError with a code that begins with `search_`.
+    """
+    return finding.search(user, text, _shown(Image.objects.filter(deleted_at__isnull=True)))
+
+
+def saved_searches(user: Person) -> QuerySet[SavedSearch]:
+    """Give the searches that a person has saved, by name."""
+    return SavedSearch.objects.filter(owner_id=user.pk)
+
+
+def saved_search(user: Person, id: UUID | str) -> SavedSearch:
+    """Give one saved search of the person's own. Raises DeskError `not_found`."""
+    return _one(saved_searches(user), id)
 
 
 def to_review(user: Person) -> QuerySet[Image]:

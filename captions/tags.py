@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from captions import wordindex
 from captions.albums import own_pictures
 from captions.errors import DeskError
 from captions.models import Image, ImageTag, Tag
@@ -50,6 +51,7 @@ def mark(*, owner: User, images: Collection[UUID], names: Iterable[str]) -> int:
         tags = Tag.objects.filter(owner=owner, name__in=words).values_list("pk", flat=True)
         marks = [ImageTag(tag_id=tag, image_id=image) for tag in tags for image in pictures]
         ImageTag.objects.bulk_create(marks, ignore_conflicts=True, batch_size=500)
+        wordindex.refresh(image_ids=pictures)
     return len(pictures)
 
 
@@ -59,9 +61,12 @@ def unmark(*, owner: User, images: Collection[UUID], names: Iterable[str]) -> in
     Raises DeskError `too_many_pictures`, `too_many_tags`, and those of `clean`.
     """
     words = _words(names)
-    pictures = own_pictures(owner.pk, images)
-    marks = ImageTag.objects.filter(tag__owner=owner, tag__name__in=words, image_id__in=pictures)
-    return marks.delete()[0]
+    with transaction.atomic():
+        pictures = own_pictures(owner.pk, images)
+        marks = ImageTag.objects.filter(tag__owner=owner, tag__name__in=words, image_id__in=pictures)
+        taken_off = marks.delete()[0]
+        wordindex.refresh(image_ids=pictures)
+    return taken_off
 
 
 def replace(*, image: Image, owner: User, names: Iterable[str]) -> None:
@@ -71,6 +76,7 @@ def replace(*, image: Image, owner: User, names: Iterable[str]) -> None:
         if not own_pictures(owner.pk, [image.pk]):
             raise DeskError("not_found")
         ImageTag.objects.filter(image=image).exclude(tag__name__in=words).delete()
+        wordindex.refresh(image_ids=[image.pk])
         mark(owner=owner, images=[image.pk], names=words)
 
 
@@ -80,6 +86,7 @@ def rename(*, tag: Tag, name: str) -> Tag:
     try:
         with transaction.atomic():
             tag.save(update_fields=["name"])
+            wordindex.refresh(image_ids=_marked(tag))
     except IntegrityError:
         raise DeskError("tag_name_taken", attr="name") from None
     return tag
@@ -87,7 +94,14 @@ def rename(*, tag: Tag, name: str) -> Tag:
 
 def delete(*, tag: Tag) -> None:
     """Take a tag off all pictures and forget it."""
-    Tag.objects.filter(pk=tag.pk).delete()
+    with transaction.atomic():
+        pictures = _marked(tag)
+        Tag.objects.filter(pk=tag.pk).delete()
+        wordindex.refresh(image_ids=pictures)
+
+
+def _marked(tag: Tag) -> list[UUID]:
+    return list(ImageTag.objects.filter(tag=tag).values_list("image_id", flat=True))
 
 
 def _words(names: Iterable[str]) -> list[str]:

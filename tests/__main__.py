@@ -28,7 +28,7 @@ PRODUCTION = {
 # Areas whose tests need no torch: they run with torch blocked, once on SQLite and once on PostgreSQL.
 WEB_HALF = (
     *("admin", "albums", "api", "ingest", "jobs", "lab", "ledger", "media", "models", "operations", "quality"),
-    *("review", "uploads", "web"),
+    *("review", "search", "uploads", "web"),
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")

@@ -20,7 +20,7 @@ from django.core.files.storage import default_storage
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from captions import ingest, jobs, ledger, media, review, trash
+from captions import ingest, jobs, ledger, media, review, trash, wordindex
 from captions.drafts import Draft
 from captions.models import Account, Caption, CaptionJob, Image, Review, Worker
 from captions.models.clock import DatabaseTime
@@ -167,6 +167,7 @@ def _row(owner: User, *, files: bool, **fields: Any) -> Image:
             **fields,
         }
     )
+    wordindex.refresh(image_ids=[image.pk])
     if files:
         small = picture(format="WEBP")
         for name in media.names(image):

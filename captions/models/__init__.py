@@ -14,6 +14,7 @@ from captions.models.queue import DraftToReview
 from captions.models.review import Review
 from captions.models.token import ApiToken
 from captions.models.upload import Import, Upload
+from captions.models.words import SearchWords
 from captions.models.worker import Worker
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "ReviewLease",
     "ReviewPolicy",
     "SavedSearch",
+    "SearchWords",
     "SecondReview",
     "Tag",
     "Trial",

@@ -130,6 +130,8 @@ class Image(models.Model):
                 name="image_oldest_draft",
                 condition=Q(state="draft", deleted_at__isnull=True),
             ),
+            # Small enough to count by, without a look at the rows.
+            models.Index(fields=["owner", "state"], name="image_counted", condition=Q(deleted_at__isnull=True)),
             models.Index(fields=["deleted_at"], name="image_trash", condition=Q(deleted_at__isnull=False)),
         ]
 

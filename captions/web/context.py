@@ -9,7 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from captions import selectors
+from captions import counts, selectors
+from captions.counts import Counted
 from captions.models import Account, Image
 from captions.permissions import is_operator, is_reviewer
 
@@ -51,9 +52,9 @@ class Frame:
         return serving_of(self._request)
 
     @cached_property
-    def drafts_waiting(self) -> int:
+    def drafts_waiting(self) -> Counted:
         """How many of the person's own drafts wait for a decision: those that the gallery shows."""
-        return selectors.tally(self._request.user).get(Image.State.DRAFT, 0)
+        return counts.by_state(self._request.user, Image.State.DRAFT)[Image.State.DRAFT]
 
     @cached_property
     def to_review(self) -> str:

@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from captions import jobs, review, selectors, trash
+from captions import counts, jobs, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import Image
 from captions.web import adding_form, wording
@@ -129,17 +129,17 @@ def gallery(request: PersonRequest) -> HttpResponse:
 
 def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
     """Give what stands above the cards: chips with their counts, and how the workers are."""
-    counted = selectors.tally(request.user)
-    counts = {name: sum(counted.get(state, 0) for state in _CHIP[name].states) for name in _CHIP}
-    counts["all"] = sum(counted.values())
-    shown = [one for one in CHIPS if one.always or counts[one.name] or one is chip]
+    counted = counts.by_state(request.user)
+    on_chips = {one.name: counts.total(counted[state] for state in one.states) for one in CHIPS}
+    on_chips["all"] = counts.total(counted.values())
+    shown = [one for one in CHIPS if one.always or on_chips[one.name] or one is chip]
     return {
         "chip": chip.name,
         "chips": [
-            {"name": one.name, "label": one.label, "mark": one.mark, "count": counts[one.name], "url": _address(one)}
+            {"name": one.name, "label": one.label, "mark": one.mark, "count": on_chips[one.name], "url": _address(one)}
             for one in shown
         ],
-        "counts": counts,
+        "counts": on_chips,
         "empty_title": chip.empty_title,
         "empty_words": chip.empty_words,
         "first_page": _address(chip),

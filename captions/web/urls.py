@@ -17,6 +17,7 @@ from captions.web import (
     quality_page,
     review_desk,
     saying,
+    search,
     shared,
     trash_page,
 )
@@ -110,6 +111,10 @@ urlpatterns = [
         "shared/<str:secret>/<uuid:image_id>/thumbnail/", shared.picture, {"kind": "thumbnail"}, name="shared_thumbnail"
     ),
     path("shared/<str:secret>/<uuid:image_id>/screen/", shared.picture, {"kind": "screen"}, name="shared_screen"),
+    path("search/", search.page, name="search"),
+    path("search/saved/", search.save, name="save_search"),
+    path("search/saved/<uuid:search_id>/rename/", search.rename, name="rename_search"),
+    path("search/saved/<uuid:search_id>/delete/", search.delete, name="delete_search"),
     path("trash/", trash_page.page, name="trash"),
     path("quality/", quality_page.page, name="quality"),
     path("quality/on/", quality_page.switch_on, name="quality_on"),

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from PIL import Image as Picture
 
-from captions import ingest, jobs, review
+from captions import ingest, jobs, review, wordindex
 from captions.drafts import Draft
 from captions.models import Account, CaptionJob, Image, Worker
 from captions.params import GenerationParams
@@ -44,7 +44,7 @@ def row(owner: User) -> Image:
     account.last_number += 1
     account.save(update_fields=["last_number"])
     sizes = {"width": 80, "height": 60, "thumbnail_width": 80, "thumbnail_height": 60, "screen_width": 80}
-    return Image.objects.create(
+    made = Image.objects.create(
         owner=owner,
         number=account.last_number,
         filename=f"picture-{account.last_number}.png",
@@ -54,6 +54,8 @@ def row(owner: User) -> Image:
         screen_height=60,
         **sizes,
     )
+    wordindex.refresh(image_ids=[made.pk])
+    return made
 
 
 def worker(**values: object) -> Worker:

@@ -38,6 +38,16 @@ document.addEventListener("focusin", (event) => {
   document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
 });
 
+// ---- the search field, by a key; on narrow screens it has a page of its own
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || root.dataset.keys === "off") return;
+  if (find("dialog[open]") || event.target.closest?.("textarea, select, input:not([type=radio], [type=checkbox], [type=range]), [contenteditable]")) return;
+  const field = find("#q");
+  if (!field) return;
+  event.preventDefault();
+  if (field.checkVisibility()) { field.focus(); field.select(); } else location.assign(field.form.action);
+});
+
 // ---- times: the server writes its own zone, the reader sees theirs
 const day = (date) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" }).format(date);
 const clock = (date) => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(date);
