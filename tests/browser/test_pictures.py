@@ -192,6 +192,7 @@ def test_it_deletes_and_brings_back(window: MakeWindow, person: Person) -> None:
     card(page, 1).get_by_label("Select picture 1").check()
     expect(page.locator("#bulk-count")).to_have_text("1 picture selected")
     page.locator("#bulk").get_by_role("button", name="Delete").click()
+    page.locator("header details.menu summary").click()
     page.get_by_role("link", name="Trash").click()
     page.get_by_role("button", name="Bring it back picture 1").click()
     expect(page.locator("#toast")).to_contain_text("Picture 1 is back.")
