@@ -26,7 +26,7 @@ new Promise(resolve => {
   new PerformanceObserver(list => {
     for (const one of list.getEntries()) for (const part of one.sources) {
       const element = part.node?.closest ? part.node : part.node?.parentElement;
-      if (element?.closest("#sheet")) moved.push(element.outerHTML.slice(0, 200));
+      if (element?.closest("#sheet")) moved.push([one.value, part.previousRect.y, part.currentRect.y, element.className]);
     }
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => resolve(moved), 400);

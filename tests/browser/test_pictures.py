@@ -96,7 +96,7 @@ def test_it_decides_by_keys_alone(window: MakeWindow, person: Person) -> None:
     expect(card(page, 2).locator(".print")).to_be_focused()
 
     page.keyboard.press("e")
-    editor = card(page, 2).locator("textarea")
+    editor = card(page, 2).locator("textarea.caption")
     expect(editor).to_be_focused()
     page.keyboard.type(" Words with a j, an a and an x in them.")
     page.keyboard.press("Control+Enter")
@@ -203,7 +203,7 @@ def test_it_leaves_an_open_editor_alone_when_drafts_arrive(window: MakeWindow, p
     page = window().log_in(person)
     page.keyboard.press("j")
     page.keyboard.press("e")
-    editor = card(page, 1).locator("textarea")
+    editor = card(page, 1).locator("textarea.caption")
     editor.fill("Half a sentence that nobody may take")
     with person.desk.client(person.token) as client:
         answer = client.post(f"/api/v1/images/{image['id']}/jobs/?wait=60", json={"num_captions": 2})
@@ -221,7 +221,7 @@ def test_it_works_without_script(window: MakeWindow, person: Person) -> None:
     expect(page.locator("#toast")).to_contain_text("2 pictures added.")
     page.get_by_role("link", name="Write it by hand").or_(page.locator("#sheet .print")).first.click()
     page.get_by_role("link", name="Write it by hand").click()
-    page.locator("textarea").fill("Words written without any script.")
+    page.locator("textarea.caption").fill("Words written without any script.")
     page.get_by_role("button", name="Save and approve").click()
     expect(page.locator(".current .caption")).to_have_text("Words written without any script.")
     expect(page.locator("#words-h")).to_have_text(re.compile("Approved"))

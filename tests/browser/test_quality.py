@@ -54,7 +54,7 @@ def test_it_has_no_barrier_on_the_quality_page(window: MakeWindow, operator: Per
 def test_it_switches_the_rule_on_and_takes_its_run_back(window: MakeWindow, running: Desk, operator: Person) -> None:
     opened = window()
     page = opened.log_in(operator)
-    page.locator(".menu summary").click()
+    page.locator("header .menu summary").click()
     page.get_by_role("link", name="Quality").click()
     page.get_by_role("radio", name="0.5", exact=True).check()
     page.get_by_role("button", name="Switch the rule on").click()
