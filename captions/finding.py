@@ -33,12 +33,13 @@ from captions.permissions import is_reviewer
 from captions.searching import Ago, Filter, Group, Query, Span, Term, Words, parse
 
 RANKED: Final = 1000
+#: The same beside filters, where more pictures are looked at for each that matches.
+RANKED_OF_SOME: Final = 250
 #: What a word weighs, PostgreSQL's classes D to A: nothing of ours, the file name, caption and tags, the title.
 WEIGHTS: Final = "{0.1, 0.3, 0.7, 1.0}"
 #: From here on two words count as nearly the same; 1 is the same (pg_trgm's word_similarity).
 NEAR: Final = 0.45
 _NEAR_LOOKED_AT: Final = 300
-_LATER: Final = 3 * RANKED  # ranked ones of a later page: those of the first page, and what has arrived since
 
 Person = User | AnonymousUser
 
@@ -47,8 +48,8 @@ Person = User | AnonymousUser
 class Page:
     """One page of results, best first, and the mark after which the next one starts, "" on the last.
 
-    `total` counts all results, up to `RANKED`; `is_more` says that there are more than that. `is_near` says that no
-    picture has the words themselves.
+    `total` counts all results, up to as many as are ranked; `is_more` says that there are more than that. `is_near`
+    says that no picture has the words themselves.
     """
 
     rows: Sequence[Image]
@@ -290,8 +291,11 @@ class _Index:
         """Give id, image and rank of the newest `limit` of `rows` that match."""
         rows = rows.filter(self.match()).order_by("-id")
         if self.is_postgresql:
-            words = _joined(" && ", self._wanted())
-            rank = words.of("vector", f"ts_rank('{WEIGHTS}', {{column}}, {{words}}, 1)", FloatField())
+            # The words themselves count for more than longer words that begin with the last one.
+            pieces = [_joined(" && ", self._wanted(widens=widens)) for widens in (False, True)]
+            both = _Sql("", pieces[0].params + pieces[1].params)
+            exact, wide = (f"ts_rank('{WEIGHTS}', {{column}}, {piece.text}, 1)" for piece in pieces)
+            rank = both.of("vector", f"{exact} + {wide} / 10", FloatField())
             return list(rows.annotate(rank=rank).values_list("id", "image_id", "rank")[:limit])
         found = list(rows.values_list("id", "image_id")[:limit])
         ranks = self._bm25(found[-1][0], found[0][0]) if found else {}
@@ -307,25 +311,25 @@ class _Index:
             cursor.execute(sql, [self._expression(self._wanted(), self._unwanted()), first, last])
             return dict(cursor.fetchall())
 
-    def _wanted(self) -> list[_Sql]:
+    def _wanted(self, *, widens: bool = True) -> list[_Sql]:
         groups = [[term for term in _words(group) if not term.negated] for group in self.query.words]
         joint = " || " if self.is_postgresql else " OR "
-        return [_joined(joint, [self._term(term) for term in group]) for group in groups if group]
+        return [_joined(joint, [self._term(term, widens) for term in group]) for group in groups if group]
 
     def _unwanted(self) -> list[_Sql]:
         return [self._term(term) for group in self.query.words for term in _words(group) if term.negated]
 
-    def _term(self, term: Words) -> _Sql:
+    def _term(self, term: Words, widens: bool = True) -> _Sql:
         cut = " ".join(term.tokens)
-        widened = term is self.query.prefix
+        widened = widens and term is self.query.prefix
         if not self.is_postgresql:
             return _Sql(f'("{cut}"*)' if widened else f'("{cut}")')  # letters, digits and spaces only
         if widened and len(term.tokens) == 1:
             return _Sql("(plainto_tsquery('english', %s) || to_tsquery('simple', %s))", (cut, f"'{cut}':*"))
         if widened:
-            *_begin, last = term.tokens
+            *before, last = term.tokens
             return _Sql(
-                "(phraseto_tsquery('simple', %s) <-> to_tsquery('simple', %s))", (" ".join(_begin), f"'{last}':*")
+                "(phraseto_tsquery('simple', %s) <-> to_tsquery('simple', %s))", (" ".join(before), f"'{last}':*")
             )
         return _Sql("(phraseto_tsquery('english', %s) || phraseto_tsquery('simple', %s))", (cut, cut))
 
@@ -454,6 +458,11 @@ class _Ranking:
 
     found: Found
 
+    @property
+    def most(self) -> int:
+        """How many matches are ranked."""
+        return RANKED if self.found.is_whole else RANKED_OF_SOME
+
     def page(self, mark: _Mark | None, size: int) -> Page:
         if mark is None:
             return self._first(size)
@@ -461,12 +470,13 @@ class _Ranking:
             return self._after(mark, self._near(), size)
         if mark.rank is None:
             return self._older(mark, [], size)
-        rows = _Index(self.found.query).ranked(self._rows().filter(id__gte=mark.begin), _LATER)
+        # Those of the first page, and what has arrived since.
+        rows = _Index(self.found.query).ranked(self._rows().filter(id__gte=mark.begin), 3 * self.most)
         return self._after(mark, rows, size)
 
     def _first(self, size: int) -> Page:
-        rows = _Index(self.found.query).ranked(self._rows(), RANKED + 1)
-        is_more, rows = len(rows) > RANKED, rows[:RANKED]
+        rows = _Index(self.found.query).ranked(self._rows(), self.most + 1)
+        is_more, rows = len(rows) > self.most, rows[: self.most]
         is_near = not rows
         if is_near:
             rows = self._near()
@@ -478,7 +488,7 @@ class _Ranking:
         query, rows = self.found.query, self._rows()
         if any(term.negated for group in query.words for term in _words(group)):
             rows = rows.exclude(_Index(query).unwanted())
-        return _Near(query).ranked(rows, RANKED)
+        return _Near(query).ranked(rows, self.most)
 
     def _after(self, mark: _Mark, rows: list[tuple[int, Any, float]], size: int) -> Page:
         """Give the ranked rows that follow the mark, and older ones when they do not fill the page."""

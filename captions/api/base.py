@@ -51,11 +51,15 @@ class DeskView(GenericAPIView[Any]):
 
     def page(self, rows: Any) -> Response:
         """Filter, cut and answer one page of `rows`. Raises ValidationError for a query parameter that does nothing."""
+        self.check_query()
+        chosen = self.paginate_queryset(self.filter_queryset(rows))
+        return self.get_paginated_response(self.get_serializer(chosen, many=True).data)
+
+    def check_query(self) -> None:
+        """Raise ValidationError for a query parameter that does nothing."""
         names = {*NAMES, *getattr(getattr(self, "filterset_class", None), "base_filters", {})}
         refuse_unknown(self.request, names)
         refuse_empty(self.request)
-        chosen = self.paginate_queryset(self.filter_queryset(rows))
-        return self.get_paginated_response(self.get_serializer(chosen, many=True).data)
 
 
 def refuse_unknown(request: Request, known: set[str]) -> None:

@@ -233,6 +233,12 @@ _QUALITY: Final[dict[str, Any]] = {
     "thresholds": [{"threshold": 0.9, "passed": 402, "right": 381, "low": 0.921, "high": 0.966}],
     "auto_approve_from": None,
 }
+_SEARCH: Final[dict[str, Any]] = {
+    "id": "0199f3a7-3b10-7f25-8a44-5d2c9e7b0f62",
+    "name": "Boats to decide",
+    "query": "boat state:draft quality:<0.5",
+    "created_at": "2026-03-02T09:30:12.660000Z",
+}
 
 
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
@@ -255,6 +261,12 @@ CAPTIONS: Final = [_answer("A draft", DRAFT)]
 WRITE: Final = [_body("Words by hand", {"text": WRITTEN["text"]}), _answer("The caption", WRITTEN, 201)]
 RESTORE: Final = [_answer("The copy", _RESTORED, 201)]
 JOBS: Final = [_answer("A job that is done", _DONE)]
+SEARCHES: Final = [_answer("A saved search", _SEARCH)]
+SAVE_SEARCH: Final = [
+    _body("A search with its name", {"name": _SEARCH["name"], "query": _SEARCH["query"]}),
+    _answer("The saved search", _SEARCH, 201),
+]
+CHANGE_SEARCH: Final = [_body("Another name", {"name": "Boats"}), _answer("The saved search", _SEARCH)]
 MODELS: Final = [_answer("A model on a GPU", _MODEL)]
 JOB: Final = [_answer("A job that is done", _DONE), _answer("A job whose model nobody serves now", _LACKING)]
 QUEUED_JOB: Final = [_answer("Back in the queue", _QUEUED)]

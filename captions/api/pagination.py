@@ -17,6 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from captions.errors import DeskError
+from captions.finding import Found
 from captions.models import Image
 
 if TYPE_CHECKING:  # rest_framework.views imports this module while it is being imported itself
@@ -27,6 +29,7 @@ LARGEST_PAGE: Final = 200
 BY_TIME: Final = {"newest": ("created_at", True), "oldest": ("created_at", False)}
 BY_QUALITY: Final = {"least_sure": ("quality", False), "surest": ("quality", True)}
 NAMES: Final = ("cursor", "limit", "ordering")
+_NOT_OURS: Final = "This is no cursor of ours. Take it from “next” or “previous”."
 
 
 class Newest(BasePagination):
@@ -120,6 +123,21 @@ class NewestOrSurest(Newest):
     )
 
 
+class Best(Newest):
+    """Results of a search, best first. Pages lead on only: what was best before may have changed since."""
+
+    def cut(self, found: Found, request: Request) -> list[Image]:
+        """Give one page. Raises ValidationError for a wrong cursor or limit."""
+        self._address = request.build_absolute_uri()
+        try:
+            page = found.page(after=request.query_params.get("cursor", ""), size=_limit(request))
+        except DeskError:
+            raise ValidationError({"cursor": _NOT_OURS}) from None
+        self._previous = None
+        self._next = str(replace_query_param(self._address, "cursor", page.after)) if page.after else None
+        return list(page.rows)
+
+
 class Whole(Newest):
     """A short list in the wrapping of a page, so that programs read every list alike."""
 
@@ -169,7 +187,7 @@ def _read(raw: str | None, field: str) -> tuple[str, datetime | float, uuid.UUID
             raise ValueError(raw)
         return side, _moment(at) if field == "created_at" else _chance(at), uuid.UUID(key)
     except (ValueError, binascii.Error, OverflowError):
-        raise ValidationError({"cursor": "This is no cursor of ours. Take it from “next” or “previous”."}) from None
+        raise ValidationError({"cursor": _NOT_OURS}) from None
 
 
 def _moment(text: str) -> datetime:

@@ -14,7 +14,19 @@ from rest_framework import serializers
 
 from captions import review_queue, selectors, uploads
 from captions.errors import FAILURES
-from captions.models import Album, AlbumLink, AlbumShare, ApiToken, Caption, CaptionJob, Image, Review, Tag, Upload
+from captions.models import (
+    Album,
+    AlbumLink,
+    AlbumShare,
+    ApiToken,
+    Caption,
+    CaptionJob,
+    Image,
+    Review,
+    SavedSearch,
+    Tag,
+    Upload,
+)
 from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
@@ -437,6 +449,18 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         extra_kwargs = {"hint": {"help_text": "The first characters of the secret."}}
 
 
+class SavedSearchSerializer(serializers.ModelSerializer[SavedSearch]):
+    """A search that its owner comes back to."""
+
+    name = serializers.CharField(help_text="What its owner calls it; once per person.")
+    query = serializers.CharField(help_text="The search, to be given as `q` to `/api/v1/images/`.")
+
+    class Meta:
+        model = SavedSearch
+        fields = ["id", "name", "query", "created_at"]
+        read_only_fields = fields
+
+
 class ModelSerializer(serializers.Serializer[Any]):
     """One model that workers serve now."""
 
@@ -510,6 +534,23 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class SearchToSaveSerializer(Strict):
+    """A search to be saved."""
+
+    # Length, spaces and meaning are the service's to judge, in one place for pages and API.
+    name = TextField(trim_whitespace=False, allow_blank=True, help_text="At most 120 characters.")
+    query = TextField(trim_whitespace=False, allow_blank=True, help_text="In the language of the search field.")
+
+
+class SearchToChangeSerializer(Strict):
+    """What is to change of a saved search; what is left out stays."""
+
+    name = TextField(required=False, trim_whitespace=False, allow_blank=True, help_text="At most 120 characters.")
+    query = TextField(
+        required=False, trim_whitespace=False, allow_blank=True, help_text="In the language of the search field."
+    )
 
 
 DECISIONS: Final = ("approve", "edit", "reject")

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 
-from captions.api.views import albums, captions, documents, images, jobs, me, models, quality, reviews, uploads
+from captions.api.views import (
+    albums,
+    captions,
+    documents,
+    images,
+    jobs,
+    me,
+    models,
+    quality,
+    reviews,
+    searches,
+    uploads,
+)
 from captions.api.waiting import waits_for_job
 
 _IMAGE = "v1/images/<uuid:image_id>/"
@@ -16,6 +28,8 @@ urlpatterns: list[URLPattern] = [
     path("v1/me/", me.Me.as_view(), name="api-me"),
     path("v1/models/", models.Models.as_view(), name="api-models"),
     path("v1/quality/", quality.Quality.as_view(), name="api-quality"),
+    path("v1/searches/", searches.Searches.as_view(), name="api-searches"),
+    path("v1/searches/<uuid:search_id>/", searches.OneSearch.as_view(), name="api-search"),
     path("v1/images/", waits_for_job(images.Images.as_view()), name="api-images"),
     path(_IMAGE, images.OneImage.as_view(), name="api-image"),
     path(_IMAGE + "recover/", images.Recovery.as_view(), name="api-image-recover"),

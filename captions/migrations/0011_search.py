@@ -11,7 +11,7 @@ PARTS = (("title", "A"), ("words", "B"), ("tags", "B"), ("filename", "C"))
 
 # Stems and the words as they stand: stop words and beginnings of words are found by the latter. The word between two
 # parts is taken out again and leaves a gap, so that no phrase reaches from one part into the next.
-GAP = "'_'::tsvector"
+GAP = "'_:1'::tsvector"
 VECTOR = f" || {GAP} || ".join(
     f"setweight(to_tsvector('{language}'::regconfig, {name}), '{weight}')"
     for language in ("english", "simple")

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from captions import saved_searches, selectors
 from captions.counts import Counted
 from captions.errors import DeskError
-from captions.finding import RANKED, Found
+from captions.finding import Found
 from captions.models import Album, Tag
 from captions.permissions import is_reviewer
 from captions.searching import FIELDS, FORMATS, STATES, Filter, Group, Query, parse
@@ -77,7 +77,6 @@ def _results(request: PersonRequest, found: Found, after: str) -> dict[str, Any]
         "is_near": is_near,
         "is_ranked": found.is_ranked,
         "counted": counted,
-        "most": RANKED,
     }
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 
 from captions import albums, tags, tokens, uploads
 from captions.api.urls import urlpatterns
-from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, Tag, Upload
+from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, SavedSearch, Tag, Upload
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -43,6 +43,11 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-me", "get"): same(200),
     ("api-models", "get"): same(200),
     ("api-quality", "get"): same(200),
+    ("api-searches", "get"): same(200),
+    ("api-searches", "post"): Right(201, 201, 201, 201, body=b'{"name": "boats", "query": "boat"}'),
+    ("api-search", "get"): Right(200, 404, 404),
+    ("api-search", "patch"): Right(200, 404, 404, body=b'{"name": "other"}'),
+    ("api-search", "delete"): Right(204, 404, 404),
     ("api-images", "get"): same(200),
     ("api-images", "post"): same(400),  # without a picture; uploads have their own tests
     ("api-image", "get"): Right(200, 200, 200),
@@ -105,12 +110,13 @@ class Scene:
     link: AlbumLink
     tag: Tag
     upload: Upload
+    search: SavedSearch
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
         ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
                "album_id": self.album.pk, "share_id": self.share.pk, "link_id": self.link.pk,
-               "tag_id": self.tag.pk, "upload_id": self.upload.pk}  # fmt: skip
+               "tag_id": self.tag.pk, "upload_id": self.upload.pk, "search_id": self.search.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -119,7 +125,8 @@ class Scene:
 
     def traces(self) -> list[bytes]:
         """Give what must never be in an answer to a stranger."""
-        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.album, self.tag, self.upload)]
+        mine = (self.image, self.job, self.caption, self.album, self.tag, self.upload, self.search)
+        return [str(one.pk).encode() for one in mine]
 
 
 @pytest.fixture
@@ -134,7 +141,8 @@ def scene(owner: User) -> Scene:
     link, _ = albums.make_link(album=album, by=owner, days=1)
     tags.mark(owner=owner, images=[image.pk], names=["sea"])
     upload = uploads.create(owner=owner, announced=uploads.Announced("harbour.jpg", 9))
-    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload)
+    search = SavedSearch.objects.create(owner=owner, name="mine", query="boat")
+    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload, search)
 
 
 def everything() -> tuple[Any, ...]:
@@ -147,6 +155,7 @@ def everything() -> tuple[Any, ...]:
         list(Album.objects.order_by("pk").values_list("pk", "name", "places", "shares__role")),
         list(AlbumLink.objects.order_by("pk").values_list("pk", "revoked_at")),
         list(Tag.objects.order_by("pk").values_list("pk", "name", "marks")),
+        list(SavedSearch.objects.filter(name="mine").values_list("pk", "name", "query")),
     )
 
 

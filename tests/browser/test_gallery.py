@@ -26,7 +26,8 @@ new Promise(resolve => {
   new PerformanceObserver(list => {
     for (const one of list.getEntries()) for (const part of one.sources) {
       const element = part.node?.closest ? part.node : part.node?.parentElement;
-      if (element?.closest("#sheet")) moved.push([one.value, part.previousRect.y, part.currentRect.y, element.className]);
+      const [from, to] = [part.previousRect, part.currentRect];
+      if (element?.closest("#sheet")) moved.push([element.className, from.x, from.y, to.x, to.y]);
     }
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => resolve(moved), 400);

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -13,6 +16,7 @@ from captions import finding, ledger, review, selectors, trash, wordindex
 from captions.errors import DeskError
 from captions.invariants import _words_are_found
 from captions.models import Album, AlbumImage, Image, ImageTag, SearchWords, Tag
+from captions.searching import parse
 from tests import factories
 
 
@@ -76,11 +80,11 @@ def test_it_needs_every_word(owner):
 
 
 def test_it_finds_phrases(owner):
-    picture(owner, "a red boat on blue water", filename="a.jpg")
-    picture(owner, "a blue boat on red water", filename="a.jpg")
+    picture(owner, "a red boat on blue water", filename="harbour.jpg")
+    picture(owner, "a blue boat on red water", filename="harbour.jpg")
     assert found(owner, '"red boat"') == [1]
     assert found(owner, '"boat on red"') == [2]
-    assert selectors.search(owner, '"water a"').page(after="", size=5).is_near
+    assert selectors.search(owner, '"water harbour"').page(after="", size=5).is_near
 
 
 def test_it_takes_one_of_several_words(owner):
@@ -335,9 +339,9 @@ def rows(owner: User, count: int) -> None:
 def test_it_gives_every_picture_once_over_all_pages(owner, monkeypatch, ranked):
     rows(owner, 20)
     monkeypatch.setattr(finding, "RANKED", ranked)
-    monkeypatch.setattr(finding, "_LATER", 3 * ranked)
-    for size in (1, 3, 7, 20, 30):
-        assert sorted(walk(owner, "boat", size)) == list(range(1, 21)), size
+    monkeypatch.setattr(finding, "RANKED_OF_SOME", ranked)
+    for size, text in ((1, "boat"), (3, "boat state:empty"), (7, "boat"), (20, "boat -dog"), (30, "boat state:empty")):
+        assert sorted(walk(owner, text, size)) == list(range(1, 21)), size
 
 
 def test_it_ranks_the_newest_and_then_gives_older_ones_newest_first(owner, monkeypatch):
@@ -402,6 +406,33 @@ def test_it_narrows_a_search_to_other_pictures(owner):
     narrowed = search.within(search.images.filter(pk=first.pk))
     assert [image.number for image in narrowed.page(after="", size=5).rows] == [1]
     assert [image.number for image in narrowed.rows] == [1]
+
+
+def test_it_rebuilds_the_index_by_a_command(owner, capsys):
+    picture(owner, "a boat")
+    SearchWords.objects.all().delete()
+    call_command("index_words")
+    assert "1 pictures are found by their words." in capsys.readouterr().out
+    assert found(owner, "boat") == [1]
+
+
+def test_it_fills_the_index_when_a_desk_is_upgraded(owner):
+    image = picture(owner, "a boat", title="Évening")
+    ImageTag.objects.create(image=image, tag=Tag.objects.create(owner=owner, name="coast path"))
+    trash.discard(image=picture(owner, "a dog"), by=owner)
+    SearchWords.objects.all().delete()
+    import_module("captions.migrations.0010_search").fill(apps, None)
+    assert wordindex.out_of_step(Image.objects.values_list("pk", flat=True)) == {}
+    assert found(owner, "evening coast boat") == [1]
+
+
+def test_it_asks_the_index_of_the_database(owner):
+    picture(owner, "a boat")
+    matching = SearchWords.objects.filter(finding._Index(parse("boat")).match())
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    assert ("VIRTUAL TABLE INDEX" if connection.vendor == "sqlite" else "words_vector") in matching.explain()
 
 
 def test_it_settles_the_words_of_a_picture_that_had_none(owner):

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -18,7 +19,7 @@ from captions import about, ingest, media, selectors, tags, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
-from captions.api.pagination import NewestOrSurest
+from captions.api.pagination import NAMES, Best, NewestOrSurest
 from captions.api.serializers import (
     BINARY,
     TRUTHS,
@@ -29,6 +30,7 @@ from captions.api.serializers import (
 )
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
+from captions.finding import Found
 from captions.models import CaptionJob, Image
 from captions.params import KNOBS
 
@@ -115,12 +117,21 @@ class Images(ImageView):
         examples=examples.IMAGES,
     )
     def get(self, request: Request) -> Response:
-        """Newest first. `deleted=true` lists the trash."""
-        in_trash = request.query_params.get("deleted") == "true"
+        """Newest first, or with words in `q` the best first. `deleted=true` lists the trash."""
+        in_trash, query = request.query_params.get("deleted") == "true", request.query_params.get("q", "")
         of_album = self._of_album()
-        if of_album is None:
-            return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
-        return self.page(of_album.none() if in_trash else of_album)
+        if not query:
+            if of_album is None:
+                return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+            return self.page(of_album.none() if in_trash else of_album)
+        if in_trash:
+            raise ValidationError({"q": "A search does not look into the trash. Leave “deleted” out."})
+        found = selectors.search(self.person, query)
+        if of_album is not None:
+            found = found.within(of_album)
+        if found.is_ranked and "ordering" not in request.query_params:
+            return self._best(found)
+        return self.page(found.rows)
 
     def _of_album(self) -> QuerySet[Image] | None:
         """Give the pictures of the album that the address names; None when it names none. DeskError `not_found`."""
@@ -130,6 +141,15 @@ class Images(ImageView):
         except ValueError:
             return None  # the filter says so
         return selectors.images_of(selectors.album(self.person, album_id)) if album_id else None
+
+    def _best(self, found: Found) -> Response:
+        """Answer one page of ranked results, within what the other filters leave."""
+        self.check_query()
+        if set(self.request.query_params) - {"q", *NAMES}:
+            found = found.within(self.filter_queryset(found.images))
+        pages = Best()
+        rows = pages.cut(found, self.request)
+        return pages.get_paginated_response(self.get_serializer(rows, many=True).data)
 
     @extend_schema(
         operation_id="upload_image",
