@@ -21,6 +21,7 @@ import pytest
 
 from tests import factories
 from tests.api.stand_in import WORDS
+from tests.api.test_documents import operations
 from tests.harness import Child, Desk, desk, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -356,7 +357,7 @@ def test_it_does_what_the_guide_says(running, secret, stand_in, tmp_path):
     for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL):
         for line in block.replace("\\\n", " ").strip().splitlines():
             shell.run(line)
-    assert shell.asked == 6
+    assert shell.asked == 8
     assert json.loads((tmp_path / "answer.json").read_text())["caption"]["text"] == WORDS
     assert (tmp_path / "original.jpg").read_bytes() == data
     with running.client(shell.names["TOKEN"]) as client:
@@ -389,7 +390,11 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
         page.locator(".opblock-summary-control").first.click()
         page.wait_for_selector(".opblock-body")
         browser.close()
+<<<<<<< HEAD
     assert shown == operations(running)
+=======
+    assert shown == len(operations())
+>>>>>>> search
     assert not complaints
 
 
@@ -402,7 +407,6 @@ CONFIG = """
 "query.wait" = 0
 
 # Schemathesis writes an empty array into a form as nothing at all, and then wonders that the form is taken.
-[[operations]]
 include-operation-id = ["upload_image", "request_captions"]
 checks.negative_data_rejection.enabled = false
 """
@@ -416,6 +420,8 @@ def test_it_keeps_its_promises_to_thousands_of_strange_requests(running, client,
         "schemathesis", sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"),
         "run", f"{running.url}/api/schema/", "--header", f"Authorization: Bearer {secret}", "--seed", "7",
         "--max-examples", "15", "--max-time", os.environ.get("FUZZ_SECONDS", "60"), "--request-timeout", "30",
+        # It cannot send pieces of files, nor knows that tus answers another version with 412: tests/uploads do.
+        "--exclude-path-regex", "^/api/v1/uploads/",
         "--no-color", "--exclude-checks", "positive_data_acceptance",
         # Whether its own generator draws too much or too slowly depends on the machine, not on the API.
         "--suppress-health-check", "data_too_large,too_slow,large_base_example,filter_too_much",

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections, transaction
 
-from captions import broker, jobs, queueing
+from captions import broker, jobs, queueing, wordindex
 from captions.drafts import Draft
 from captions.models import CaptionJob, Image
 from captions.params import GenerationParams
@@ -48,10 +48,12 @@ def make_image(owner: User) -> Image:
     """Add a picture's row; jobs never open its files."""
     with _number_lock:
         number = next(_number)
-    return Image.objects.create(
+    made = Image.objects.create(
         owner=owner, number=number, sha256=hashlib.sha256(str(number).encode()).hexdigest(), format="PNG",
         width=40, height=30, bytes=99, thumbnail_width=40, thumbnail_height=30, screen_width=40, screen_height=30,
     )  # fmt: skip
+    wordindex.refresh(image_ids=[made.pk])
+    return made
 
 
 def ask(owner: User, count: int = 1, **options: Any) -> list[CaptionJob]:
