@@ -211,6 +211,8 @@ def main() -> int:
         raise SystemExit(f"tests/__main__.py runs no stage for: {', '.join(forgotten)}")
     if asked != ["lint"] and not install_programs():
         return 1
+    if not shutil.which("nvidia-smi"):
+        say("There is no NVIDIA GPU here: tests/engine/test_graphs.py leaves out recording real graphs on one.")
     results = run_checks() if "lint" in asked else []
     with tempfile.TemporaryDirectory(prefix="desk-shared-") as shared:  # what every stage would make alike
         os.environ["DESK_TESTS_SHARED"] = shared
