@@ -112,20 +112,3 @@ def test_it_selects_a_range_with_shift(gallery: Page) -> None:
     expect(gallery.locator("#bulk-count")).to_have_text("5 pictures selected")
     boxes.nth(3).click()
     expect(gallery.locator("#bulk-count")).to_have_text("4 pictures selected")
-
-
-def test_it_needs_little_before_the_pictures(window: MakeWindow, crowd: Person) -> None:
-    opened = window()
-    opened.log_in(crowd)
-    fresh = opened.page.context.browser.new_context(storage_state=opened.page.context.storage_state())
-    try:
-        page = fresh.new_page()
-        asked = []
-        page.on("requestfinished", lambda request: asked.append((request, request.sizes()["responseBodySize"])))
-        page.goto(opened.url)
-        page.wait_for_load_state("networkidle")
-    finally:
-        fresh.close()
-    ours = [(one.url, size) for one, size in asked if one.resource_type not in {"image", "eventsource", "fetch", "xhr"}]
-    assert len(ours) <= 12, [url for url, _ in ours]
-    assert sum(size for _, size in ours) <= 150_000, ours
