@@ -6,6 +6,7 @@ them, so that a busy machine disturbs all alike; the median of the rounds counts
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -46,15 +47,15 @@ class Row:
 
 
 class Bench:
-    """Runs programs and remembers what they printed."""
+    """Runs programs and remembers what they printed. `engine` and `plain` run on the CPU."""
 
     def __init__(self, checkpoint: Path, images: Sequence[Path], store: Path) -> None:
         self.checkpoint, self.images, self.store = checkpoint, list(images), store
         self.results: dict[str, list[dict[str, Any]]] = {}
 
     def run(self, name: str, module: str, *arguments: str, pictures: int = 0) -> dict[str, Any]:
-        """Run one program of this folder; gives the JSON object it printed last."""
-        images = map(str, self.images[:pictures])
+        """Run one program of this folder, on so many pictures; gives the JSON object it printed last."""
+        images = map(str, itertools.islice(itertools.cycle(self.images), pictures))
         command = [sys.executable, "-m", f"benchmarks.{module}", str(self.checkpoint), *images, *arguments]
         done = subprocess.run(  # noqa: PLW1510  # its end is told below, with what it said
             command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "TOKENIZERS_PARALLELISM": "false"}
@@ -68,12 +69,12 @@ class Bench:
     def engine(self, precision: str, batch: int, *, pictures: int) -> None:
         """Time the engine."""
         arguments = ["--fixed-length", "--runs", "1", "--precision", precision, "--batch", str(batch)]
-        arguments += ["--store", str(self.store)]
+        arguments += ["--store", str(self.store), "--device", "cpu"]
         self.run(f"{precision} {batch}", "engine", *arguments, pictures=pictures)
 
     def plain(self, batch: int, *, pictures: int) -> None:
         """Time the plain way."""
-        arguments = ["--fixed-length", "--runs", "1", "--batch", str(batch)]
+        arguments = ["--fixed-length", "--runs", "1", "--batch", str(batch), "--device", "cpu"]
         self.run(f"plain {batch}", "plain", *arguments, pictures=pictures)
 
     def seconds(self, name: str) -> float:
@@ -144,6 +145,8 @@ def worker_rows(bench: Bench, batch: int) -> list[Row]:
         str(bench.store),
         "--pictures",
         str(3 * batch),
+        "--device",
+        "cpu",
     ]
     result = bench.run("worker", "worker", *arguments)
     note = f"{result['engine_seconds']:.3f} s : {result['worker_seconds']:.3f} s"
@@ -155,6 +158,7 @@ def limit_rows(bench: Bench, best: Mapping[str, int]) -> list[Row]:
     rows = []
     for precision in ("int8", "fp32"):
         arguments = ["--precision", precision, "--batch", str(best[precision]), "--store", str(bench.store)]
+        arguments += ["--device", "cpu"]
         result = bench.run(f"limit {precision}", "limits", *arguments)
         for part in ("encoder", "search"):
             note = f"limit {result['limit_seconds'][part]:.3f} s, took {result['seconds'][part]:.3f} s a picture"
@@ -179,6 +183,8 @@ def rival_rows(bench: Bench) -> list[Row]:
     return rows
 
 
+CUDA: Final = ("--device", "cuda", "--precision", "fp16")  # both ways in the same precision
+CUDA_BATCHES: Final = (32, 64, 128, 256)
 CUDA_ROWS: Final = (
     ("CUDA, throughput : plain one by one", 40.0, "x"),
     ("CUDA, encoder : ceiling", 0.4, "share"),
@@ -188,9 +194,47 @@ CUDA_ROWS: Final = (
 )
 
 
-def cuda_rows() -> list[Row]:
-    """Name what only a GPU can show."""
+def cuda_rows(bench: Bench) -> list[Row]:
+    """Measure what only a GPU can show, or say that there is none."""
     import torch
 
-    why = "no GPU was available" if not torch.cuda.is_available() else "not measured by this program yet"
-    return [Row(name, None, bar, unit, why) for name, bar, unit in CUDA_ROWS]
+    if not torch.cuda.is_available():
+        return [Row(name, None, bar, unit, "no GPU was available") for name, bar, unit in CUDA_ROWS]
+    timed = ("--fixed-length", "--runs", "3", *CUDA)
+    for _ in range(ROUNDS):
+        bench.run("cuda plain 1", "plain", *timed, "--batch", "1", pictures=ALONE)
+        bench.run("cuda 1", "engine", *timed, "--batch", "1", pictures=ALONE)
+        for batch in CUDA_BATCHES:
+            for name, more in (("cuda", []), ("cuda prepared", ["--prepared"])):
+                bench.run(f"{name} {batch}", "engine", *timed, "--batch", str(batch), *more, pictures=2 * batch)
+    best = bench.quickest("cuda prepared", CUDA_BATCHES)
+    bench.run("cuda limit", "limits", *CUDA, "--batch", str(best))
+    return cuda_figures(bench, torch.cuda.get_device_name())
+
+
+def cuda_figures(bench: Bench, gpu: str) -> list[Row]:
+    """Make rows of what was measured on the GPU of that name. A bar for one kind of GPU does not hold for others."""
+    whole, ready = (bench.quickest(kind, CUDA_BATCHES) for kind in ("cuda", "cuda prepared"))
+    plain, alone, together = (bench.seconds(name) for name in ("cuda plain 1", "cuda 1", f"cuda {whole}"))
+    [limit] = bench.results["cuda limit"]
+
+    def ceiling(part: str) -> tuple[float, str]:
+        took, least = limit["seconds"][part], limit["limit_seconds"][part]
+        return limit["share"][part], f"limit {1000 * least:.3f} ms, took {1000 * took:.3f} ms a picture"
+
+    captions = 1 / bench.seconds(f"cuda prepared {ready}")
+    graphs = f"{bench.results['cuda 1'][-1]['graphs']} graphs"
+    figures = [
+        (plain / together, f"{1000 * plain:.1f} ms : {1000 * together:.2f} ms, {whole} at once"),
+        ceiling("encoder"),
+        ceiling("search"),
+        (captions, f"{gpu}, {ready} at once"),
+        (plain / alone, f"{1000 * plain:.1f} ms : {1000 * alone:.2f} ms, {graphs}"),
+    ]
+    rows = [
+        Row(name, figure, bar, unit, note) for (name, bar, unit), (figure, note) in zip(CUDA_ROWS, figures, strict=True)
+    ]
+    for row in rows:
+        if "H200" in row.name and "H200" not in gpu:
+            row.name, row.bar = row.name.replace(" H200", ""), None
+    return rows

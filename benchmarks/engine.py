@@ -1,12 +1,14 @@
 """Time the captioning engine on pictures of your own, and print what it wrote.
 
     python -m benchmarks.engine CHECKPOINT IMAGE... [--num-beams 4] [--max-length 16] [--batch 1|auto]
-                                [--precision auto] [--fixed-length] [--runs 3]
+                                [--precision auto] [--fixed-length] [--runs 3] [--device auto] [--prepared]
+                                [--no-graphs]
 
 CHECKPOINT is whatever CAPTION_MODEL takes; --fixed-length makes every caption exactly max-length tokens long, so that
 random weights take the time of real ones. Prints one JSON object: the device, seconds per picture (median of the runs,
 after one to warm up; opening the files, preparing pixels, decoding and scoring included) and the token ids of every
-caption, with the start token, padded to the longest of its batch as transformers' generate returns them.
+caption, with the start token, padded to the longest of its batch as transformers' generate returns them. With
+--prepared, pictures are opened and shrunk before the time begins; with --no-graphs, a GPU replays nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             precision=options.precision,
             store=options.store,
             batch=None if options.batch == "auto" else int(options.batch),
+            graphs=not options.no_graphs,
         )
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
@@ -54,8 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     captioner.min_length = options.max_length if options.fixed_length else 0
     if options.batch == "auto":
         tune(captioner, params, Bounds(), guard=lambda run: run())
-    tokens = [row for rows in _batches(captioner, options.images, params) for row in rows]
-    seconds = [_timed(captioner, options.images, params) for _ in range(options.runs)]
+    pictures: list[Any] = options.images
+    if options.prepared:
+        pictures = [prepared(captioner, path) for path in pictures]
+    tokens = [row for rows in _batches(captioner, pictures, params) for row in rows]
+    seconds = [_timed(captioner, pictures, params) for _ in range(options.runs)]
     print(
         json.dumps(
             {
@@ -64,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "tokens": tokens,
                 "precision": captioner.precision,
                 "batch": captioner.batch,
+                "graphs": _graphs(captioner),
                 "threads": _threads(),
                 "model": captioner.name,
                 "revision": captioner.revision,
@@ -76,19 +83,28 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _timed(captioner: Any, images: list[Path], params: GenerationParams) -> float:
+def _graphs(captioner: Any) -> int:
+    """Count the recorded graphs that are in use; families that transformers decodes have none."""
+    captured = getattr(getattr(captioner, "_model", None), "captured", None)
+    return captured.count if captured else 0
+
+
+def _timed(captioner: Any, images: list[Any], params: GenerationParams) -> float:
     start = time.perf_counter()
     for _ in _batches(captioner, images, params):
         pass
     return (time.perf_counter() - start) / len(images)
 
 
-def _batches(captioner: Any, images: list[Path], params: GenerationParams) -> Iterator[list[list[int]]]:
-    """Caption batch after batch, opening the pictures of the next in threads while the model runs on this one."""
+def _batches(captioner: Any, images: list[Any], params: GenerationParams) -> Iterator[list[list[int]]]:
+    """Caption batch after batch, opening the pictures of the next in threads while the model runs on this one.
+
+    Pictures are paths, or prepared already.
+    """
     with ThreadPoolExecutor(READERS) as readers:
 
         def opening(start: int) -> list[Future[Prepared]]:
-            return [readers.submit(prepared, captioner, path) for path in images[start : start + captioner.batch]]
+            return [readers.submit(prepared, captioner, one) for one in images[start : start + captioner.batch]]
 
         coming = opening(0)
         for start in range(0, len(images), captioner.batch):
@@ -99,8 +115,10 @@ def _batches(captioner: Any, images: list[Path], params: GenerationParams) -> It
             yield [[captioner.start_token, *row, *[captioner.pad_token] * (longest - len(row))] for row in rows]
 
 
-def prepared(captioner: Any, path: Path) -> Prepared:
+def prepared(captioner: Any, path: Path | Prepared) -> Prepared:
     """Open a picture and make of it what the model reads."""
+    if isinstance(path, Prepared):
+        return path
     made: Prepared = captioner.prepare(opened(path, captioner.side))
     return made
 
@@ -136,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=_count, default="1")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--fixed-length", action="store_true")
+    for switch in ("fixed-length", "prepared", "no-graphs"):
+        parser.add_argument(f"--{switch}", action="store_true")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--store", type=Path, default=Path(os.environ.get("DATA_DIR", "data")) / "models")
     return parser

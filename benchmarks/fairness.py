@@ -186,7 +186,9 @@ class Simulation:
         from captions.models import Image
 
         number = next(self._numbers)
-        sides = {f"{kind}{side}": 8 for kind in ("", "thumbnail_", "screen_") for side in ("width", "height")}
+        sides = {
+            f"{kind}{side}": 8 for kind in ("", "thumbnail_", "medium_", "screen_") for side in ("width", "height")
+        }
         digest = hashlib.sha256(str(number).encode()).hexdigest()
         return Image(owner=owner, number=number, sha256=digest, format="PNG", bytes=1, **sides)
 

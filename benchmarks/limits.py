@@ -1,6 +1,7 @@
 """What a device could do at most with the engine's work: operations and bytes counted, ceilings measured.
 
     python -m benchmarks.limits CHECKPOINT [--precision fp32] [--batch 8] [--num-beams 4] [--max-length 16]
+                                [--device auto]
 
 Prints one JSON object: operations of a picture and bytes of a batch for encoder and search apart, the measured ceilings
 (multiplications a second with many rows and with as many rows as the search has, bytes read a second), the seconds that
@@ -14,13 +15,16 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 BYTES: Final = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
-MANY: Final = 2048  # rows and columns of the product that measures a device's best
+# Rows and columns of the product that measures a device's best, and the floats that are read: enough for starting the
+# work not to count, and several times as much as the last-level cache of most machines.
+MANY: Final[Mapping[str, int]] = {"cpu": 2048, "cuda": 8192}
+READ: Final[Mapping[str, int]] = {"cpu": 64 << 20, "cuda": 512 << 20}
 
 
 def operations(model: Any, *, beams: int, length: int) -> dict[str, float]:
@@ -67,12 +71,12 @@ def ceilings(model: Any, *, precision: str, rows: int) -> dict[str, float]:
             torch.cuda.synchronize()
 
     found = {}
-    maps = form(torch.randn(MANY, MANY))
-    for name, count in (("many", MANY), ("few", rows)):
-        there = torch.randn(count, MANY, device=model.device, dtype=model.dtype)
-        found[name] = 2.0 * count * MANY * MANY / _best(partial(maps, there), finish)
-    # Eight times as much as the last-level cache of most machines, so that it comes from memory.
-    large = torch.zeros(64 << 20, device=model.device)
+    size = MANY[model.device.type]
+    maps = form(torch.randn(size, size))
+    for name, count in (("many", size), ("few", rows)):
+        there = torch.randn(count, size, device=model.device, dtype=model.dtype)
+        found[name] = 2.0 * count * size * size / _best(partial(maps, there), finish)
+    large = torch.zeros(READ[model.device.type], device=model.device)
     found["bytes"] = large.numel() * 4 / _best(large.sum, finish)
     return found
 
@@ -87,21 +91,24 @@ def _best(run: Callable[[], object], finish: Callable[[], None], times: int = 9)
     return min(seconds[1:])
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Count, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--store", type=Path)
     for name, value in (("batch", 8), ("num-beams", 4), ("max-length", 16), ("runs", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     import torch
 
     from worker.engine import load
     from worker.engine.rules import Wishes
 
-    captioner: Any = load(str(options.checkpoint), precision=options.precision, store=options.store)
+    captioner: Any = load(
+        str(options.checkpoint), device=options.device, precision=options.precision, store=options.store
+    )
     model, batch, length = captioner._model, options.batch, options.max_length
     pixels = torch.randn(batch, 3, model.encoder.side, model.encoder.side, device=model.device, dtype=model.dtype)
     wish = Wishes(num_beams=options.num_beams, max_length=length, min_length=length)

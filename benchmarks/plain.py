@@ -1,7 +1,7 @@
 """Time captioning as people do it without this engine: transformers' generate. Prints what `benchmarks.engine` prints.
 
 python -m benchmarks.plain CHECKPOINT IMAGE... [--num-beams 4] [--max-length 16] [--batch 1]
-                           [--fixed-length] [--runs 3]
+                           [--fixed-length] [--runs 3] [--device auto] [--precision fp32]
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from pathlib import Path
 from PIL import Image
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run it, after one run to warm up."""
     import torch
     from transformers import AutoImageProcessor, AutoTokenizer, VisionEncoderDecoderModel
 
-    options = _options()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = VisionEncoderDecoderModel.from_pretrained(options.checkpoint).eval().to(device)
+    from worker.engine.devices import DTYPES, pick_device
+
+    options = _options(arguments)
+    device, dtype = pick_device(options.device), DTYPES[options.precision]
+    model = VisionEncoderDecoderModel.from_pretrained(options.checkpoint).eval().to(device, dtype)
     processor = AutoImageProcessor.from_pretrained(options.checkpoint, backend="pil")
     tokenizer = AutoTokenizer.from_pretrained(options.checkpoint)
     search = {"max_length": options.max_length, "num_beams": options.num_beams, "do_sample": False}
@@ -35,7 +37,7 @@ def main() -> int:
         rows: list[list[int]] = []
         for start in range(0, len(options.images), options.batch):
             pictures = [Image.open(path).convert("RGB") for path in options.images[start : start + options.batch]]
-            pixels = processor(images=pictures, return_tensors="pt").pixel_values.to(device)
+            pixels = processor(images=pictures, return_tensors="pt").pixel_values.to(device, dtype)
             tokens = model.generate(pixel_values=pixels, **search)
             tokenizer.batch_decode(tokens, skip_special_tokens=True)
             rows += tokens.tolist()
@@ -49,19 +51,26 @@ def main() -> int:
             run()
             seconds.append((time.perf_counter() - began) / len(options.images))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    result = {"device": device, "seconds_per_image": statistics.median(seconds), "tokens": found}
+    result = {
+        "device": device,
+        "precision": options.precision,
+        "seconds_per_image": statistics.median(seconds),
+        "tokens": found,
+    }
     print(json.dumps({**result, "batch": options.batch, "peak_rss_mib": memory, "runs": seconds}))
     return 0
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plain", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("images", nargs="+", type=Path)
     for name, value in (("num-beams", 4), ("max-length", 16), ("batch", 1), ("runs", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--fixed-length", action="store_true")
-    return parser.parse_args()
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What a whole worker makes of its engine: files to database rows, against the engine alone on prepared pictures.
 
-    python -m benchmarks.worker CHECKPOINT [--precision auto] [--pictures 48] [--batch 8] [--rounds 3]
+    python -m benchmarks.worker CHECKPOINT [--precision auto] [--pictures 48] [--batch 8] [--rounds 3] [--device auto]
 
-A desk on SQLite in a folder of its own; pictures as the decoder writes them (WebP, 1600 pixels wide); the drain of the
-product claims them, opens them, runs the model and hands captions in. Rounds of both are taken in turns. Prints one
+A desk on SQLite in a folder of its own; pictures of 1600 pixels in the renditions that the decoder writes; the drain of
+the product claims them, opens them, runs the model and hands captions in. Rounds of both are taken in turns. Prints one
 JSON object: seconds a picture of both, and the share of the engine's pace that the worker keeps.
 """
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--store", type=Path)
     for name, value in (("pictures", 48), ("batch", 8), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -56,13 +57,17 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     from worker.heartbeat import Held, Tally
 
     captioner: Any = load(
-        str(options.checkpoint), precision=options.precision, store=options.store, batch=options.batch
+        str(options.checkpoint),
+        device=options.device,
+        precision=options.precision,
+        store=options.store,
+        batch=options.batch,
     )
     params = complete({}, defaults=defaults_from(captioner.defaults))
     captioner.min_length = params.max_length
     ready = [captioner.prepare(drawn(number)) for number in range(options.batch)]
     ready *= -(-options.pictures // options.batch)
-    files = [encoded(number) for number in range(options.batch)]
+    decoded = [rendered(number) for number in range(options.batch)]
     captioner.caption(ready[: options.batch], params)
     drain = Drain(
         captioner,
@@ -77,7 +82,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     )
     times: dict[str, list[float]] = {"worker": [], "engine": []}
     for number in range(options.rounds):
-        fill(files, options.pictures, first=number * options.pictures)
+        fill(decoded, options.pictures, first=number * options.pictures)
         began = time.perf_counter()
         done = drain.drain()
         times["worker"].append((time.perf_counter() - began) / options.pictures)
@@ -119,16 +124,21 @@ def drawn(number: int) -> Any:
     return Image.fromarray((np.asarray(soft) + grain).clip(0, 255).astype(np.uint8))
 
 
-def encoded(number: int) -> bytes:
-    """Give it as the decoder's screen rendition."""
-    import io
+def rendered(number: int) -> Any:
+    """Have the decoder write its renditions, into a folder of its own."""
+    from django.conf import settings
 
-    file = io.BytesIO()
-    drawn(number).save(file, "WEBP", quality=82)
-    return file.getvalue()
+    from captions import decoder
+    from captions.decoder.contract import RENDITIONS
+
+    folder = Path(settings.DATA_DIR) / "drawn" / str(number)
+    folder.mkdir(parents=True)
+    drawn(number).save(folder / "drawn.png", compress_level=1)
+    places = {name: folder / f"{name}.webp" for name in RENDITIONS}
+    return decoder.decode(folder / "drawn.png", **places, limits=decoder.Limits())
 
 
-def fill(files: list[bytes], count: int, *, first: int) -> None:
+def fill(decoded: list[Any], count: int, *, first: int) -> None:
     """Put pictures with waiting jobs into the desk."""
     from django.contrib.auth.models import User
 
@@ -137,7 +147,7 @@ def fill(files: list[bytes], count: int, *, first: int) -> None:
 
     owner, _ = User.objects.get_or_create(username="bench", defaults={"password": "!"})
     for number in range(first, first + count):
-        image = picture(owner, number, content=files[number % len(files)], width=WIDE, height=HIGH)
+        image = picture(owner, number, decoded=decoded[number % len(decoded)])
         jobs.request(image=image, chosen={})
 
 

@@ -55,6 +55,54 @@ _FAILURES: Final = (
         Fault.OURS,
         True,
     ),
+    # Uploads in pieces
+    Failure("upload_header_wrong", "A header of this upload is missing or cannot be read."),
+    Failure(
+        "upload_offset_wrong", "The server has another number of bytes of this file. Ask for it, then go on there.", 409
+    ),
+    Failure("upload_beyond_length", "More bytes came than were announced for this file. Begin it again.", 413),
+    Failure(
+        "upload_locked", "Another request is writing to this upload. Try again in a moment.", 423, Fault.CALLER, True
+    ),
+    Failure("upload_expired", "This upload was not gone on with in time, so its bytes are gone. Begin it again.", 410),
+    Failure("upload_being_checked", "This file is being checked, so it cannot be stopped now.", 409),
+    Failure("upload_not_again", "This file cannot be tried again from here. Choose it once more.", 409),
+    Failure("checksum_mismatch", "These bytes changed on the way, so they were not kept. Send them again.", 460),
+    Failure(
+        "tus_version", "This server speaks version 1.0.0 of the tus protocol. Say so in the header Tus-Resumable.", 412
+    ),
+    Failure(
+        "too_many_uploads",
+        "You have as many files on their way as one person may. Let some arrive, or stop them.",
+        429,
+        Fault.CALLER,
+        True,
+    ),
+    Failure("import_too_long", "Announce at most 500 files in one request.", 413),
+    # ZIP files
+    Failure("archive_unreadable", "This ZIP file is damaged or none at all. Make it again, then add it once more."),
+    Failure(
+        "archive_too_large", "This ZIP file is larger than this server accepts. Split it, then add the parts.", 413
+    ),
+    Failure(
+        "archive_too_many_files",
+        "This ZIP file holds more files than this server accepts. Split it, then add the parts.",
+    ),
+    Failure(
+        "archive_bomb",
+        "This grows far beyond its size when it is unpacked, so it was not opened. Add the pictures themselves.",
+    ),
+    Failure("archive_empty", "There is no picture in this ZIP file. Choose another one."),
+    Failure(
+        "archive_nested", "This is an archive inside the ZIP file, and is not opened. Add it by itself, as a ZIP file."
+    ),
+    Failure("archive_encrypted", "This file is locked with a password. Unlock it, then add it again."),
+    Failure("archive_link", "This is a link to another file, not a picture. Add the picture itself."),
+    Failure(
+        "archive_compression",
+        "This file is compressed in a way that is not opened here. Make the ZIP file with “deflate”.",
+    ),
+    Failure("archive_entry_damaged", "This file inside the ZIP file is damaged. Make the ZIP file again."),
     # Jobs
     Failure(
         "queue_full",
@@ -70,6 +118,8 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure("hours_need_two_ends", "Hours need a beginning and an end. Fill in both, or clear both."),
+    Failure("hours_are_equal", "The hours begin and end at the same minute. Choose two, or clear both."),
     Failure("job_not_open", "This job has ended, so it cannot be cancelled.", 409),
     Failure("job_not_failed", "Only a failed or cancelled job can be tried again.", 409),
     Failure(
@@ -101,6 +151,61 @@ _FAILURES: Final = (
     Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
     Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
     Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
+    # The lab
+    Failure("trial_arms_alike", "Two of the ways are the same. Change the model or a setting of one of them."),
+    Failure("trial_is_revealed", "The names were shown, so votes are closed. Start another trial.", 409),
+    Failure("trial_needs_arms", "A trial compares two or three ways of captioning."),
+    Failure("trial_not_ready", "This caption is not drafted yet. Vote when it is here.", 409),
+    Failure("trial_not_revealed", "The names are not shown yet. Finish voting first.", 409),
+    Failure("trial_too_large", "A trial takes up to 20 pictures. Leave some out."),
+    Failure("trial_without_pictures", "Choose pictures first: a trial needs at least one."),
+    Failure("trial_without_votes", "Nobody has voted yet. Choose the best caption of at least one picture.", 409),
+    Failure(
+        "with_another_reviewer",
+        "Your time with this picture ran out, and somebody else has it now. Copy your words if you want to keep them, "
+        "or skip it.",
+        409,
+    ),
+    Failure("share_out_of_range", "Choose a share from 0 to 100 per cent."),
+    # Albums, tags and sharing
+    Failure("album_name_empty", "An album needs a name with at least one letter or digit."),
+    Failure("album_name_too_long", "An album's name may have 120 characters. Shorten it."),
+    Failure("album_name_taken", "You already have an album of this name. Choose another name.", 409),
+    Failure("tag_empty", "A tag needs at least one letter or digit."),
+    Failure("tag_too_long", "A tag may have 60 characters. Shorten it."),
+    Failure("tag_name_taken", "You already have a tag of this name. Choose another name.", 409),
+    Failure("too_many_tags", "At most 20 tags can be put on pictures at once. Send fewer."),
+    Failure("too_many_pictures", "At most 1000 pictures can be changed at once. Select fewer."),
+    Failure(
+        "person_unknown",
+        "Nobody here has this user name or confirmed e-mail address. Ask them how they log in.",
+    ),
+    Failure("share_with_yourself", "The album is yours already. Name somebody else."),
+    Failure("role_unknown", "Choose view, caption or review."),
+    Failure("link_days_out_of_range", "A link may live 1 to 365 days. Choose a number of days."),
+    Failure("link_ended", "This link has ended. Ask the person who sent it for a new one.", 410),
+    Failure(
+        "too_many_requests",
+        "Too many requests came from your network in a short time. Try again in a minute.",
+        429,
+        Fault.CALLER,
+        True,
+    ),
+    # Words beside the caption
+    Failure("title_too_long", "A title may have 200 characters. Shorten it."),
+    Failure("description_too_long", "A long description may have 2000 characters. Shorten it."),
+    Failure("language_unknown", "This is no language tag. Write one such as en, de or pt-BR."),
+    Failure("words_not_reviewed", "Only captions are decided on, not long descriptions or words tried in the lab."),
+    # The quality score and the rule that approves by it
+    Failure("calibration_missing", "Too few drafts were reviewed to say how often a rule would be right.", 409),
+    Failure("calibration_changed", "The numbers have changed in the meantime. Look at them again.", 409),
+    Failure("threshold_unknown", "Choose one of the thresholds that the table lists."),
+    Failure(
+        "threshold_untested",
+        "No reviewed draft scored so high, so nobody can say how often the rule would be right. Choose a lower one.",
+        409,
+    ),
+    Failure("rule_not_confirmed", "Confirm that you have read how often the rule would have been right."),
     # Searches
     Failure("search_too_long", "This search is too long. Leave something out."),
     Failure("search_unclear", "This search cannot be read. Write it in another way."),

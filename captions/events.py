@@ -19,7 +19,7 @@ import contextlib
 import json
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -32,7 +32,7 @@ from django.db import transaction
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from captions import broker
+from captions import broker, permissions
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +48,22 @@ _LOST: Final = (redis.RedisError, OSError, TimeoutError)
 
 
 def publish_on_commit(*, owner_id: int, image_id: UUID, state: str, **more: Any) -> None:
-    """Tell the owner's open pages that an image changed, once the running transaction is committed, or never."""
+    """Tell open pages that an image changed, once the running transaction is committed, or never.
+
+    Its owner's pages hear of it, and those of the people with whom one of its albums is shared.
+    """
+    publish_all_on_commit([(owner_id, image_id, state)], **more)
+
+
+def publish_all_on_commit(changes: Sequence[tuple[int, UUID, str]], **more: Any) -> None:
+    """Do the same for several images, each with its owner's id and its state."""
 
     def publish_now() -> None:
-        publish(owner_id=owner_id, event={"kind": "image", "image": str(image_id), "state": str(state), **more})
+        shared_with = permissions.readers(image_id for _, image_id, _ in changes)
+        for owner_id, image_id, state in changes:
+            event = {"kind": "image", "image": str(image_id), "state": str(state), **more}
+            for person_id in (owner_id, *sorted(shared_with.get(image_id, ()))):
+                publish(owner_id=person_id, event=event)
 
     transaction.on_commit(publish_now, robust=True)
 

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 _CHUNK: Final = 1024 * 1024
 _FOLDERS: Final = ("originals", "renditions")
 _LONGEST_NAME: Final = 255
+#: The folder of uploads that come in pieces; `captions.checking` sweeps it, because they may take days.
+ARRIVING: Final = "arriving"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -75,6 +77,10 @@ class _Upload:
     @property
     def thumbnail(self) -> Path:
         return self.folder / "thumbnail"
+
+    @property
+    def medium(self) -> Path:
+        return self.folder / "medium"
 
     @property
     def screen(self) -> Path:
@@ -126,11 +132,11 @@ def receive(
         return _keep(owner, upload, clean_filename(filename), wish)
 
 
-def check_room() -> None:
-    """Raise DeskError `disk_full` when less than MIN_FREE_DISK_BYTES are free where pictures are stored."""
+def check_room(*, needed: int = 0) -> None:
+    """Raise DeskError `disk_full` when fewer than MIN_FREE_DISK_BYTES would stay free, after `needed` more."""
     for folder in (settings.FILE_UPLOAD_TEMP_DIR, settings.MEDIA_ROOT):
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(folder).free < settings.MIN_FREE_DISK_BYTES:
+        if shutil.disk_usage(folder).free < settings.MIN_FREE_DISK_BYTES + needed:
             raise DeskError("disk_full")
 
 
@@ -164,8 +170,13 @@ def _spool(file: Readable, folder: Path) -> _Upload:
 
 
 def _read(file: Readable) -> bytes:
+    return read_piece(file, _CHUNK)
+
+
+def read_piece(file: Readable, size: int) -> bytes:
+    """Read at most `size` bytes of what somebody sends. Raises DeskError `upload_interrupted`."""
     try:
-        return file.read(_CHUNK)
+        return file.read(size)
     except (UnreadablePostError, ConnectionError, TimeoutError):
         raise DeskError("upload_interrupted", attr="file") from None
 
@@ -214,7 +225,9 @@ def limits() -> Limits:
 
 def _decode(upload: _Upload) -> Decoded:
     try:
-        return decode(upload.file, thumbnail=upload.thumbnail, screen=upload.screen, limits=limits())
+        return decode(
+            upload.file, thumbnail=upload.thumbnail, medium=upload.medium, screen=upload.screen, limits=limits()
+        )
     except DecodeRefused as refused:
         log.info("picture refused", code=refused.code, detail=refused.detail, sha256=upload.sha256)
         raise DeskError(refused.code, attr="file") from None
@@ -236,6 +249,9 @@ def _describe(owner: User, upload: _Upload, filename: str, decoded: Decoded) -> 
         bytes=upload.bytes,
         thumbnail_width=decoded.thumbnail.width,
         thumbnail_height=decoded.thumbnail.height,
+        blurhash=decoded.blurhash,
+        medium_width=decoded.medium.width,
+        medium_height=decoded.medium.height,
         screen_width=decoded.screen.width,
         screen_height=decoded.screen.height,
     )
@@ -245,6 +261,8 @@ def _store(upload: _Upload, image: Image) -> None:
     storage = cast(DurableFileStorage, default_storage)
     storage.take(upload.file, media.original(image))
     storage.take(upload.thumbnail, media.thumbnail(image))
+    if media.has_medium(image):  # the row of an old image that is mended tells of none
+        storage.take(upload.medium, media.medium(image))
     storage.take(upload.screen, media.screen(image))
 
 
@@ -272,7 +290,7 @@ def _answer_existing(owner: User, upload: _Upload, wish: _Wish) -> Received | No
         image.deleted_at = None
         image.save(update_fields=["deleted_at"])
         ledger.settle_and_tell(image=image)
-    open_job = image.jobs.filter(state__in=CaptionJob.OPEN).order_by("-created_at", "-id").first()
+    open_job = image.jobs.filter(state__in=CaptionJob.OPEN, is_trial=False).order_by("-created_at", "-id").first()
     if wish.is_particular or (open_job is None and image.caption_id is None):
         open_job = _ask(image, wish) or open_job
     return Received(_fresh(image), created=False, job=open_job)
@@ -332,7 +350,7 @@ def sweep_orphans(*, older_than_hours: float = 24) -> int:
 def _sweep_incoming(folder: Path, before: float) -> int:
     removed = 0
     for entry in list(os.scandir(folder)) if folder.is_dir() else []:
-        if not _is_older(entry, before):
+        if entry.name == ARRIVING or not _is_older(entry, before):
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)

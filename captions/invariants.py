@@ -79,7 +79,11 @@ def _running_means_leased() -> Iterator[Violation]:
 
 def _open_once() -> Iterator[Violation]:
     """One picture has at most one open job for one model and one set of parameters."""
-    same = CaptionJob.objects.filter(state__in=CaptionJob.OPEN).order_by().values("image_id", "model", "params_digest")
+    same = (
+        CaptionJob.objects.filter(state__in=CaptionJob.OPEN)
+        .order_by()
+        .values("image_id", "model", "params_digest", "is_trial")
+    )
     for row in same.annotate(jobs=Count("pk")).filter(jobs__gt=1):
         yield Violation("open_once", f"image {row['image_id']}", f"has {row['jobs']} equal open jobs")
 
@@ -138,7 +142,7 @@ def _words_are_found() -> Iterator[Violation]:
 
 
 def _files_are_there() -> Iterator[Violation]:
-    """Every image outside the trash has its original and both renditions in the storage."""
+    """Every image outside the trash has its original and its renditions in the storage."""
     for image in Image.objects.filter(deleted_at__isnull=True).order_by("pk").iterator():
         if not media.is_complete(image):
             yield Violation("files_are_there", f"image {image.pk}", f"lacks one of {', '.join(media.names(image))}")

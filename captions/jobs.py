@@ -34,13 +34,13 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
-from captions import doorbell, events, ledger, selectors
+from captions import auto_approve, doorbell, events, ledger, selectors
 from captions.drafts import Draft
 from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime, database_now
 from captions.params import GenerationParams, Value, batch_key, digest
-from captions.queueing import LaneCycle, awaited, choose, next_turn, waiting
+from captions.queueing import LaneCycle, awaited, choose, next_turn, open_lanes, waiting
 
 log = structlog.get_logger(__name__)
 
@@ -88,12 +88,18 @@ class Backlog:
 
 
 def request(
-    *, image: Image, chosen: Mapping[str, Value], model: str = "", lane: int | None = Lane.INTERACTIVE
+    *,
+    image: Image,
+    chosen: Mapping[str, Value],
+    model: str = "",
+    lane: int | None = Lane.INTERACTIVE,
+    is_trial: bool = False,
 ) -> Requested:
     """Ask for captions of `image` with what a person chose (`params.parse`); an equal open request is answered instead.
 
     The caller holds no lock on the image, or holds the owner's account lock too. `lane` None leaves the choice to how
-    much the owner has waiting already. Raises DeskError `not_found` when the image is gone or in the trash,
+    much the owner has waiting already. `is_trial`: its captions are for the lab and never become the draft on show.
+    Raises DeskError `not_found` when the image is gone or in the trash,
     `model_not_served` when no worker serves `model`, `queue_full` when its owner has as many jobs waiting as one person
     may.
     """
@@ -101,17 +107,17 @@ def request(
         _lock_account(image.owner_id)
         if not _lock_image(image.pk, deleted_at__isnull=True):
             raise DeskError("not_found")
-        existing = _open_twin(image.pk, model, digest(chosen))
+        existing = _open_twin(image.pk, model, digest(chosen), is_trial)
         if existing is not None:
             return Requested(existing, created=False)
         selectors.check_served(model)
         _check_room(image.owner_id)
         try:
             with transaction.atomic():
-                job = _insert(image, chosen, model, _lane_for(image.owner_id) if lane is None else lane)
+                job = _insert(image, chosen, model, _lane_for(image.owner_id) if lane is None else lane, is_trial)
         except IntegrityError:
             # The image's lock was not ours alone after all: the database's own rule, one open job, decides.
-            existing = _open_twin(image.pk, model, digest(chosen))
+            existing = _open_twin(image.pk, model, digest(chosen), is_trial)
             if existing is None:
                 raise
             return Requested(existing, created=False)
@@ -149,7 +155,7 @@ def retry(*, job: CaptionJob, by: User | None = None) -> CaptionJob:
             raise DeskError("not_found")
         if held.state not in (State.FAILED, State.CANCELLED):
             raise DeskError("job_not_failed")
-        twin = _open_twin(held.image_id, held.model, held.params_digest)
+        twin = _open_twin(held.image_id, held.model, held.params_digest, held.is_trial)
         if twin is None:
             selectors.check_served(held.model)
             _move(
@@ -188,8 +194,12 @@ def claim(
     asked = awaited(_asked(models, takes_any))
     if not asked:
         return []  # SQLite has one writer: an idle worker must not take its place only to find nothing
+    may = open_lanes(worker)
+    lanes = [lane for lane in _cycle.lanes() if lane in may]
+    if not lanes:
+        return []
     with transaction.atomic():
-        chosen = choose(limit=limit, worker=worker, models=asked, lanes=_cycle.lanes())
+        chosen = choose(limit=limit, worker=worker, models=asked, lanes=lanes)
         if not chosen:
             return []
         _lease(chosen, worker, lease_seconds)
@@ -307,9 +317,9 @@ def report_crash(*, worker: str, note: str, from_outside: bool = False) -> Swept
     return Swept(expired=expired, poisoned=poisoned, rung=expired > poisoned and _ring_for_waiting())
 
 
-def backlog(models: Collection[str], *, takes_any: bool = True) -> Backlog:
-    """Count the jobs that a worker answering for `models` could claim now; `takes_any` as for `claim`."""
-    jobs = waiting(_asked(models, takes_any))
+def backlog(models: Collection[str], *, worker: str = "", takes_any: bool = True) -> Backlog:
+    """Count the jobs that `worker`, answering for `models`, could claim now; `takes_any` as for `claim`."""
+    jobs = waiting(_asked(models, takes_any)).filter(lane__in=open_lanes(worker))
     found = jobs.aggregate(waiting=Count("pk"), since=Min(Coalesce("available_at", "created_at")))
     seconds = (database_now() - found["since"]).total_seconds() if found["since"] else 0.0
     return Backlog(waiting=found["waiting"], oldest_seconds=max(0.0, seconds))
@@ -347,9 +357,9 @@ def _hold_lease(job_id: UUID, attempt: int) -> CaptionJob | None:
     return job
 
 
-def _open_twin(image_id: UUID, model: str, params_digest: str) -> CaptionJob | None:
+def _open_twin(image_id: UUID, model: str, params_digest: str, is_trial: bool) -> CaptionJob | None:
     return CaptionJob.objects.filter(
-        image_id=image_id, model=model, params_digest=params_digest, state__in=CaptionJob.OPEN
+        image_id=image_id, model=model, params_digest=params_digest, is_trial=is_trial, state__in=CaptionJob.OPEN
     ).first()
 
 
@@ -374,11 +384,12 @@ def _has_waiting(owner_id: int, count: int) -> bool:
     return mine[:count].count() >= count
 
 
-def _insert(image: Image, chosen: Mapping[str, Value], model: str, lane: int) -> CaptionJob:
+def _insert(image: Image, chosen: Mapping[str, Value], model: str, lane: int, is_trial: bool) -> CaptionJob:
     return CaptionJob.objects.create(
         image=image,
         owner_id=image.owner_id,
         lane=lane,
+        is_trial=is_trial,
         model=model,
         params=dict(chosen),
         params_digest=digest(chosen),
@@ -408,11 +419,13 @@ def _lease(chosen: list[CaptionJob], worker: str, lease_seconds: float) -> None:
 
 def _show_drafting(chosen: list[CaptionJob]) -> None:
     """Write in one statement what settling each image of a claim would find: published words stay on show."""
-    unpublished = [job.image_id for job in chosen if job.image.published_caption_id is None]
+    shown = [job for job in chosen if not job.is_trial]
+    unpublished = [
+        job.image_id for job in shown if job.image.published_caption_id is None and not job.image.is_decorative
+    ]
     Image.objects.filter(pk__in=unpublished).update(state=Image.State.DRAFTING)
-    for job in chosen:
-        state = Image.State.DRAFTING if job.image_id in unpublished else Image.State.APPROVED
-        events.publish_on_commit(owner_id=job.owner_id, image_id=job.image_id, state=state)
+    states = {True: Image.State.DRAFTING, False: Image.State.APPROVED}
+    events.publish_all_on_commit([(job.owner_id, job.image_id, states[job.image_id in unpublished]) for job in shown])
 
 
 def _move(job: CaptionJob, to: str, *, note: str = "", settles: bool = True, **changes: Any) -> bool:
@@ -468,9 +481,11 @@ def _record(
 def _settle(jobs: Iterable[CaptionJob]) -> None:
     """Bring the summaries of the jobs' images up to date, and tell the pages after the commit."""
     owners = {job.image_id: job.owner_id for job in jobs}
-    for image_id in sorted(owners):
-        state = ledger.settle(image_id=image_id)
-        events.publish_on_commit(owner_id=owners[image_id], image_id=image_id, state=state)
+    settled = [(owners[image_id], image_id, ledger.settle(image_id=image_id)) for image_id in sorted(owners)]
+    events.publish_all_on_commit(settled)
+    for _, image_id, state in settled:
+        if state == Image.State.DRAFT:
+            auto_approve.consider(image_id=image_id)
 
 
 def _who(verb: str, by: User | None) -> str:

@@ -17,10 +17,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Case, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from captions import events, wordindex
+from captions import events, languages, quality, wordindex
 from captions.drafts import Draft
 from captions.errors import DeskError
-from captions.models import Caption, CaptionJob, Image, Review
+from captions.models import Caption, CaptionJob, Image, ImageChange, Review
 from captions.models.identifiers import uuid7
 from captions.params import GenerationParams
 from captions.plain import has_a_word, one_line
@@ -41,31 +41,35 @@ def clean(text: str) -> str:
     return words
 
 
-def write(*, image: Image, author: User, text: str) -> Caption:
+def write(*, image: Image, author: User, text: str, language: str = languages.DEFAULT) -> Caption:
     """Add words that a person wrote by hand. They wait for a review; sent twice in a row they are added once.
 
-    Raises DeskError `not_found` when the image is gone or in the trash, and those of `clean`.
+    Raises DeskError `not_found` when the image is gone or in the trash, `language_unknown`, and those of `clean`.
     """
-    words = clean(text)
+    words, tag = clean(text), languages.clean(language)
     with transaction.atomic():
         held = hold(image.pk)
         newest = _newest_words(held.pk).first()
-        if newest and (newest.kind, newest.author_id, newest.text) == (Caption.Kind.WRITTEN, author.pk, words):
+        same = (Caption.Kind.WRITTEN, author.pk, words, tag)
+        if newest and (newest.kind, newest.author_id, newest.text, newest.language) == same:
             return newest
-        return _add(image=held, kind=Caption.Kind.WRITTEN, author=author, text=words)
+        return _add(image=held, kind=Caption.Kind.WRITTEN, author=author, text=words, language=tag)
 
 
-def edit(*, caption: Caption, author: User, text: str) -> Caption:
+def edit(*, caption: Caption, author: User, text: str, language: str | None = None) -> Caption:
     """Add a person's correction of `caption`; unchanged words add nothing and give `caption` back.
 
-    Raises DeskError `not_found` when the image is gone or in the trash, and those of `clean`.
+    `language` None keeps the caption's; another one is a correction too. Raises DeskError `not_found` when the image
+    is gone or in the trash, `language_unknown`, and those of `clean`.
     """
     words = clean(text)
+    tag = caption.language if language is None else languages.clean(language)
     with transaction.atomic():
         held = hold(caption.image_id)
-        if words == caption.text:
+        if (words, tag) == (caption.text, caption.language):
             return caption
-        return _add(image=held, kind=Caption.Kind.EDITED, author=author, text=words, parent=caption)
+        kind = Caption.Kind.EDITED
+        return _add(image=held, kind=kind, author=author, text=words, parent=caption, language=tag)
 
 
 def restore(*, caption: Caption, author: User) -> Caption:
@@ -75,10 +79,19 @@ def restore(*, caption: Caption, author: User) -> Caption:
     """
     with transaction.atomic():
         held = hold(caption.image_id)
-        newest = _newest_words(held.pk).first()
+        is_long = caption.purpose == Caption.Purpose.LONG
+        newest = (_newest_long if is_long else _newest_words)(held.pk).first()
         if newest and caption.pk in (newest.pk, newest.parent_id if newest.kind == Caption.Kind.RESTORED else None):
             return newest
-        return _add(image=held, kind=Caption.Kind.RESTORED, author=author, text=caption.text, parent=caption)
+        return _add(
+            image=held,
+            kind=Caption.Kind.RESTORED,
+            author=author,
+            text=caption.text,
+            parent=caption,
+            purpose=Caption.Purpose.LONG if is_long else Caption.Purpose.ALT,
+            language=caption.language,
+        )
 
 
 def add_generated(
@@ -136,15 +149,33 @@ def new_id(image_id: UUID) -> UUID:
     return made
 
 
-def add(*, image: Image, kind: str, author: User, text: str, parent: Caption | None = None) -> Caption:
+def add(
+    *,
+    image: Image,
+    kind: str,
+    author: User,
+    text: str,
+    parent: Caption | None = None,
+    purpose: str = Caption.Purpose.ALT,
+    language: str = languages.DEFAULT,
+) -> Caption:
     """Insert a person's cleaned words for an image that the caller holds locked and settles afterwards."""
-    caption = Caption(id=new_id(image.pk), image=image, kind=kind, author=author, text=text, parent=parent)
+    caption = Caption(
+        id=new_id(image.pk),
+        image=image,
+        kind=kind,
+        author=author,
+        text=text,
+        parent=parent,
+        purpose=purpose,
+        language=language,
+    )
     caption.save()
     return caption
 
 
-def _add(*, image: Image, kind: str, author: User, text: str, parent: Caption | None = None) -> Caption:
-    caption = add(image=image, kind=kind, author=author, text=text, parent=parent)
+def _add(*, image: Image, **words: Any) -> Caption:
+    caption = add(image=image, **words)
     settle_and_tell(image=image)
     return caption
 
@@ -174,20 +205,31 @@ def standing(reviews: QuerySet[Review]) -> QuerySet[Review]:
 
 
 def settle(*, image_id: UUID) -> str:
-    """Bring an image's `state` and `caption` up to date (rules: `Image`) and give the state.
+    """Bring an image's `state`, `caption` and `quality` up to date (rules: `Image`) and give the state.
 
-    It takes three queries at most, and three more when the image is to be found by other words from now on.
+    Three queries at most; a fourth when another draft becomes the caption on show, to score it, and three more when the
+    image is to be found by other words from now on.
 
     Runs in the transaction of whatever changed the image, its jobs, captions or reviews, with its row locked.
     Raises Image.DoesNotExist when the image is gone.
     """
     facts = _facts(image_id)
     state, caption_id = _summary(image_id, facts)
-    if (state, caption_id) != (facts["state"], facts["caption_id"]):
-        Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id)
+    score = _quality(state, caption_id, facts)
+    if (state, caption_id, score) != (facts["state"], facts["caption_id"], facts["quality"]):
+        Image.objects.filter(pk=image_id).update(state=state, caption_id=caption_id, quality=score)
     if not _is_found_by(caption_id, facts):
         wordindex.refresh(image_ids=[image_id])
     return state
+
+
+def _quality(state: str, caption_id: UUID | None, facts: Mapping[str, Any]) -> float | None:
+    """Give the score of the draft on show, None while there is none; one that was scored already keeps its score."""
+    if state != Image.State.DRAFT or caption_id is None or not facts["newest_job"]:
+        return None
+    if caption_id == facts["caption_id"] and facts["quality"] is not None:
+        return float(facts["quality"])
+    return quality.of_draft(caption_id)
 
 
 def settle_and_tell(*, image: Image) -> str:
@@ -239,6 +281,7 @@ def _facts(image_id: UUID) -> Mapping[str, Any]:
         .values(
             "state",
             "caption_id",
+            "quality",
             "published_caption_id",
             "is_decorative",
             "job_state",
@@ -272,6 +315,13 @@ def _newest_words(image: UUID | OuterRef) -> QuerySet[Caption]:
     )
     words = Caption.objects.filter(Q(rank=1) | Q(rank__isnull=True), image_id=image, purpose=Caption.Purpose.ALT)
     return words.exclude(Exists(taken_back)).order_by("-id")
+
+
+def _newest_long(image: UUID) -> QuerySet[Caption]:
+    """Give the long descriptions of an image, newest first, without those that somebody took away."""
+    away = ImageChange.objects.filter(image_id=image, subject=ImageChange.Subject.LONG).values_list("before", flat=True)
+    words = Caption.objects.filter(image_id=image, purpose=Caption.Purpose.LONG)
+    return words.exclude(pk__in=[UUID(pk) for pk in away]).order_by("-id")
 
 
 def _last_decision(image_id: UUID, facts: Mapping[str, Any]) -> _Decision | None:

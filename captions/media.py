@@ -28,6 +28,7 @@ class Kind(StrEnum):
 
     ORIGINAL = "original"
     SCREEN = "screen"
+    MEDIUM = "medium"
     THUMBNAIL = "thumbnail"
 
 
@@ -68,17 +69,28 @@ def screen(image: Image) -> str:
     return f"renditions/{image.id.hex[-2:]}/{image.id}.screen.webp"
 
 
+def medium(image: Image) -> str:
+    """Name the medium rendition in the storage: WebP, longest side 800 pixels. Images may lack it: `has_medium`."""
+    return f"renditions/{image.id.hex[-2:]}/{image.id}.medium.webp"
+
+
 def thumbnail(image: Image) -> str:
     """Name the thumbnail in the storage: WebP, longest side 480 pixels."""
     return f"renditions/{image.id.hex[-2:]}/{image.id}.thumbnail.webp"
 
 
-def names(image: Image) -> tuple[str, str, str]:
+_NAME: Final = {Kind.ORIGINAL: original, Kind.SCREEN: screen, Kind.MEDIUM: medium, Kind.THUMBNAIL: thumbnail}
+
+
+def has_medium(image: Image) -> bool:
+    """Whether an image has a medium rendition; those added before there was one have none."""
+    return image.medium_width > 0
+
+
+def names(image: Image) -> tuple[str, ...]:
     """Name all files of an image."""
-    return original(image), screen(image), thumbnail(image)
-
-
-_NAME: Final = {Kind.ORIGINAL: original, Kind.SCREEN: screen, Kind.THUMBNAIL: thumbnail}
+    renditions = (screen, medium, thumbnail) if has_medium(image) else (screen, thumbnail)
+    return original(image), *(name(image) for name in renditions)
 
 
 # --- Reading -------------------------------------------------------------------------------------------------------
@@ -95,7 +107,7 @@ def open_original(image: Image) -> IO[bytes]:
 
 
 def open_screen(image: Image) -> IO[bytes]:
-    """Open the screen rendition, the one that captioners read."""
+    """Open the screen rendition."""
     return open_file(image, Kind.SCREEN)
 
 
@@ -121,9 +133,12 @@ def remove(image: Image) -> None:
 def serve(request: HttpRequest, image: Image, kind: Kind | str) -> HttpResponseBase:
     """Answer with one of an image's files; that the person may have it is for the caller to know.
 
-    Understands conditional requests and one byte range. Raises DeskError `rendition_missing`.
+    The screen rendition stands in where an image has no medium one. Understands conditional requests and one byte
+    range. Raises DeskError `rendition_missing`.
     """
     kind = Kind(kind)
+    if kind is Kind.MEDIUM and not has_medium(image):
+        kind = Kind.SCREEN
     if settings.MEDIA_ACCEL_PREFIX:
         response: HttpResponseBase = HttpResponse()
         response["X-Accel-Redirect"] = f"{settings.MEDIA_ACCEL_PREFIX.rstrip('/')}/{quote(_NAME[kind](image))}"

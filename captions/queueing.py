@@ -9,13 +9,15 @@ The order stands in an index, so that a claim costs the same with ten waiting jo
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import time
 from typing import Final
 
 from django.db.models import Max, Q, QuerySet
+from django.utils import timezone
 
-from captions.models import CaptionJob, Image
-from captions.models.clock import DatabaseTime
+from captions.models import CaptionJob, Image, QueueControl, Worker
+from captions.models.clock import DatabaseTime, database_now
 
 State = CaptionJob.State
 Lane = CaptionJob.Lane
@@ -58,6 +60,38 @@ def _turn_being_served(lane: int) -> int:
     return queued.order_by("turn", "id").values_list("turn", flat=True).first() or 0
 
 
+def open_lanes(worker: str) -> frozenset[int]:
+    """Give the lanes from which `worker` (the name it leases under) may claim at this moment, as operators wish it.
+
+    A paused queue or a draining worker has none; outside the hours that are set, the bulk lane is closed.
+    """
+    if Worker.objects.filter(name=worker.rpartition("/")[0] or worker, is_draining=True).exists():
+        return frozenset()
+    control = QueueControl.objects.filter(pk=1).first()
+    if control is None:
+        return frozenset(Lane.values)
+    if control.paused_at:
+        return frozenset()
+    return frozenset(Lane.values) if is_open(control) else frozenset({Lane.INTERACTIVE.value})
+
+
+def is_open(control: QueueControl) -> bool:
+    """Whether the hours that operators set for bulk work include this moment, by the database's clock."""
+    if control.opens_at is None or control.closes_at is None:
+        return True
+    return is_within(timezone.localtime(database_now()).time(), control.opens_at, control.closes_at)
+
+
+def is_within(now: time, opens: time, closes: time) -> bool:
+    """Whether a time of day lies in a window, its end not included; a window may run over midnight.
+
+    Equal ends mean the whole day: a window without a minute would stop all work, and there is a button for that.
+    """
+    if opens < closes:
+        return opens <= now < closes
+    return now >= opens or now < closes
+
+
 def waiting(models: Collection[str]) -> QuerySet[CaptionJob]:
     """Give the jobs for `models` that could be claimed at this moment; "" stands for jobs that ask for none."""
     return CaptionJob.objects.filter(
@@ -75,10 +109,8 @@ def awaited(models: Collection[str]) -> list[str]:
     return [model for model in models if waiting([model]).order_by("lane", "turn", "id").values_list("pk")[:1]]
 
 
-def choose(
-    *, limit: int, worker: str, models: Collection[str], lanes: tuple[CaptionJob.Lane, CaptionJob.Lane]
-) -> list[CaptionJob]:
-    """Pick and lock up to `limit` jobs of one model and batch key, with their images.
+def choose(*, limit: int, worker: str, models: Collection[str], lanes: Sequence[CaptionJob.Lane]) -> list[CaptionJob]:
+    """Pick and lock up to `limit` jobs of one model and batch key from `lanes`, with their images.
 
     Runs inside the claim's transaction. "" among `models` stands for jobs that ask for none.
 
@@ -93,10 +125,10 @@ def choose(
         return []
     if head.isolate:
         return [] if held.exists() else _with_images([head])
-    return _with_images([head, *_fill(waiting([head.model]), head, limit - 1)])
+    return _with_images([head, *_fill(waiting([head.model]), head, limit - 1, lanes)])
 
 
-def _head(models: Collection[str], lanes: tuple[CaptionJob.Lane, ...]) -> CaptionJob | None:
+def _head(models: Collection[str], lanes: Sequence[CaptionJob.Lane]) -> CaptionJob | None:
     """Look model by model, each in the order of its index: ten thousand jobs for others must not be read past."""
     for lane in lanes:
         heads = [head for model in models for head in _first(waiting([model]).filter(lane=lane))]
@@ -109,10 +141,12 @@ def _first(candidates: QuerySet[CaptionJob]) -> QuerySet[CaptionJob]:
     return _locked(candidates.order_by("turn", "id"))[:1]
 
 
-def _fill(candidates: QuerySet[CaptionJob], head: CaptionJob, room: int) -> list[CaptionJob]:
+def _fill(
+    candidates: QuerySet[CaptionJob], head: CaptionJob, room: int, lanes: Sequence[CaptionJob.Lane]
+) -> list[CaptionJob]:
     mates = candidates.filter(batch_key=head.batch_key, isolate=False).exclude(pk=head.pk).order_by("turn", "id")
     chosen: list[CaptionJob] = []
-    for lane in sorted(Lane.values, key=lambda lane: lane != head.lane):
+    for lane in sorted(lanes, key=lambda lane: lane != head.lane):
         if room > len(chosen):
             chosen += _locked(mates.filter(lane=lane))[: room - len(chosen)]
     return chosen

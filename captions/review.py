@@ -13,8 +13,9 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
-from captions import ledger
+from captions import languages, ledger, second_review
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
 from captions.permissions import is_operator, may_review
@@ -36,28 +37,39 @@ def approve(*, image: Image, reviewer: User, caption: Caption | None = None, see
         )
 
 
-def edit(*, image: Image, reviewer: User, text: str, caption: Caption | None = None, seen: str | None = None) -> Review:
+def edit(
+    *,
+    image: Image,
+    reviewer: User,
+    text: str,
+    caption: Caption | None = None,
+    seen: str | None = None,
+    language: str | None = None,
+) -> Review:
     """Publish a correction of a caption, added as a new one; unchanged words approve the caption as it is.
 
-    Raises DeskError `caption_empty`, `caption_too_long` and those of `approve`.
+    `language` None keeps the caption's; another one is a correction too. Raises DeskError `caption_empty`,
+    `caption_too_long`, `language_unknown` and those of `approve`.
     """
     words = ledger.clean(text)
     with transaction.atomic():
         held = _hold(image, reviewer)
         parent = _chosen(held, caption)
-        if words == parent.text:
+        tag = parent.language if language is None else languages.clean(language)
+        if (words, tag) == (parent.text, parent.language):
             return approve(image=held, reviewer=reviewer, caption=parent, seen=seen)
         last = _last_standing(held)
         if (
             last
             and last.decision == Decision.EDIT
-            and (last.caption.parent_id, last.caption.text) == (parent.pk, words)
+            and (last.caption.parent_id, last.caption.text, last.caption.language) == (parent.pk, words, tag)
         ):
             repeated = _repeated(held, reviewer, Decision.EDIT, last.caption)
             if repeated:
                 return repeated
         _check_seen(held, seen)
-        corrected = ledger.add(image=held, kind=Caption.Kind.EDITED, author=reviewer, text=words, parent=parent)
+        kind = Caption.Kind.EDITED
+        corrected = ledger.add(image=held, kind=kind, author=reviewer, text=words, parent=parent, language=tag)
         return _decide(held, reviewer, Decision.EDIT, corrected, None)
 
 
@@ -80,7 +92,7 @@ def reject(
 
 
 def undo(*, image: Image, reviewer: User) -> Review:
-    """Take back this person's last decision that stands; operators take back anybody's.
+    """Take back this person's last decision that stands, or what a rule approved; operators take back anybody's.
 
     Raises DeskError `not_found`, `nothing_to_undo`.
     """
@@ -88,11 +100,24 @@ def undo(*, image: Image, reviewer: User) -> Review:
         held = _hold(image, reviewer)
         decisions = ledger.standing(held.reviews.all())
         if not is_operator(reviewer):
-            decisions = decisions.filter(reviewer=reviewer)
+            decisions = decisions.filter(Q(reviewer=reviewer) | Q(is_automatic=True))
         last = decisions.select_related("caption").order_by("-id").first()
         if last is None:
             raise DeskError("nothing_to_undo")
         return _decide(held, reviewer, Decision.UNDO, last.caption, None, undoes=last)
+
+
+def approve_by_rule(*, image: Image, author: User) -> Review:
+    """Publish the draft on show by the rule that `author` switched on; `captions.auto_approve` decides whether.
+
+    The caller holds the image's row locked. Raises DeskError `nothing_to_review`.
+    """
+    return _decide(image, author, Decision.APPROVE, _chosen(image, None), None, is_automatic=True)
+
+
+def take_back_by_rule(*, decision: Review, by: User) -> Review:
+    """Take back what a rule approved; `by` ordered it for the whole run. The caller holds the image's row locked."""
+    return _decide(decision.image, by, Decision.UNDO, decision.caption, None, undoes=decision)
 
 
 def last_seen(image: Image) -> str:
@@ -114,6 +139,8 @@ def _chosen(image: Image, caption: Caption | None) -> Caption:
         raise DeskError("nothing_to_review")
     if chosen.image_id != image.pk:
         raise DeskError("caption_of_another_image", attr="caption")
+    if chosen.purpose != Caption.Purpose.ALT:
+        raise DeskError("words_not_reviewed", attr="caption")
     return chosen
 
 
@@ -126,6 +153,8 @@ def _repeated(image: Image, reviewer: User, decision: str, caption: Caption) -> 
     last = _last_standing(image)
     if last is None or last.reviewer_id != reviewer.pk or last.caption_id != caption.pk:
         return None
+    if last.is_automatic:
+        return None  # whoever switched the rule on has not looked: now they have
     said_so = {decision, Decision.EDIT} if decision == Decision.APPROVE else {decision}
     return last if last.decision in said_so else None
 
@@ -144,6 +173,7 @@ def _decide(
     *,
     reason: str = "",
     undoes: Review | None = None,
+    is_automatic: bool = False,
 ) -> Review:
     _check_seen(image, seen)
     made = Review.objects.create(
@@ -154,6 +184,7 @@ def _decide(
         decision=decision,
         reason=reason,
         undoes=undoes,
+        is_automatic=is_automatic,
         published_before_id=image.published_caption_id,
     )
     published = _published(image)
@@ -162,6 +193,7 @@ def _decide(
         published_caption_id=published, state=Image.State.APPROVED if published else Image.State.DRAFT
     )
     ledger.settle_and_tell(image=image)
+    second_review.sample(decision=made)
     return made
 
 

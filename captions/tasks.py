@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import ingest, jobs, trash
+from captions import auto_approve, calibration, checking, ingest, jobs, review_queue, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -14,8 +14,28 @@ def sweep() -> None:
     jobs.sweep()
 
 
+@shared_task(name="captions.check_uploads", ignore_result=True)
+def check_uploads() -> None:
+    """Go on with files that have arrived and that nobody checks any more."""
+    checking.repair()
+
+
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove files that no picture owns, and pictures that have lain in the trash long enough."""
+    """Remove what nobody owns: files, uploads given up, pictures long in the trash, review leases that ran out."""
+    checking.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
+    review_queue.tidy()
+
+
+@shared_task(name="captions.calibrate", ignore_result=True)
+def calibrate() -> None:
+    """Learn the quality score again when enough was decided since, and score drafts that have no score yet."""
+    calibration.refresh()
+
+
+@shared_task(name="captions.take_back", ignore_result=True)
+def take_back() -> None:
+    """Go on with taking back what rules approved, where an operator asked for it."""
+    auto_approve.go_on_taking_back()

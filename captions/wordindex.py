@@ -2,7 +2,7 @@
 
 Whoever changes one of these calls `refresh` in the same transaction. `captions.ledger.settle` does so when the caption
 on show changes and when an image goes into the trash or comes back, `captions.ingest` when an image comes in. The
-databases' own indexes follow `SearchWords` by themselves (migration 0010_search).
+databases' own indexes follow `SearchWords` by themselves (migration 0011_search).
 """
 
 from __future__ import annotations

@@ -207,7 +207,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "scheduler")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "captions.sweep", "schedule": 10.0, "options": {"queue": "default"}},
+    "check_uploads": {"task": "captions.check_uploads", "schedule": 20.0, "options": {"queue": "default"}},
     "tidy": {"task": "captions.tidy", "schedule": 3600.0, "options": {"queue": "default"}},
+    "calibrate": {"task": "captions.calibrate", "schedule": 3600.0, "options": {"queue": "default"}},
+    "take_back": {"task": "captions.take_back", "schedule": 60.0, "options": {"queue": "default"}},
 }
 
 # --- Captioning ----------------------------------------------------------------------------------------------------
@@ -216,6 +219,7 @@ CAPTION_MODEL = _text("CAPTION_MODEL", "auto")
 CAPTION_SERVES_DEFAULT = _flag("CAPTION_SERVES_DEFAULT", True)
 CAPTION_PRECISION = _choice("CAPTION_PRECISION", "auto", choices=("auto", "fp32", "bf16", "fp16", "int8"))
 CAPTION_DEVICE = _text("CAPTION_DEVICE", "auto")
+CAPTION_GRAPHS = _flag("CAPTION_GRAPHS", True)
 CAPTION_BATCH = _batch("CAPTION_BATCH", at_most=256)  # 0: found by measuring
 CAPTION_BATCH_SECONDS = _number("CAPTION_BATCH_SECONDS", 4, at_least=0.05, at_most=600)
 CAPTION_MEMORY_MB = _whole("CAPTION_MEMORY_MB", 0, at_least=0, at_most=10_000_000)
@@ -229,12 +233,17 @@ STALL_SECONDS = _number("STALL_SECONDS", 60, at_least=1, at_most=3600)
 DRAIN_SECONDS = _number("DRAIN_SECONDS", 30, at_least=1, at_most=600)
 DEADLINE_SECONDS = _number("DEADLINE_SECONDS", 180, at_least=1, at_most=86_400)
 CRASH_PAUSE_SECONDS = _number("CRASH_PAUSE_SECONDS", 60, at_least=0, at_most=3600)
+REVIEW_LEASE_SECONDS = _number("REVIEW_LEASE_SECONDS", 120, at_least=5, at_most=86_400)
 QUEUE_LIMIT_PER_OWNER = _whole("QUEUE_LIMIT_PER_OWNER", 2000, at_least=1, at_most=10_000_000)
 
 # --- Pictures ------------------------------------------------------------------------------------------------------
 
 MAX_UPLOAD_BYTES = _whole("MAX_UPLOAD_MB", 50, at_least=1, at_most=2000) * 1024 * 1024
 MAX_UPLOAD_FILES = _whole("MAX_UPLOAD_FILES", 100, at_least=1, at_most=1000)
+MAX_ARCHIVE_BYTES = _whole("MAX_ARCHIVE_MB", 2000, at_least=1, at_most=100_000) * 1024 * 1024
+MAX_ARCHIVE_FILES = _whole("MAX_ARCHIVE_FILES", 10_000, at_least=1, at_most=100_000)
+MAX_OPEN_UPLOADS = _whole("MAX_OPEN_UPLOADS", 20_000, at_least=1, at_most=1_000_000)
+UPLOAD_HOURS = _whole("UPLOAD_HOURS", 72, at_least=1, at_most=8760)
 MAX_PIXELS = _whole("MAX_MEGAPIXELS", 64, at_least=1, at_most=1000) * 1_000_000
 MAX_FRAMES = _whole("MAX_FRAMES", 300, at_least=1, at_most=100_000)
 ACCEPT_HEIF = _flag("ACCEPT_HEIF", True)
@@ -245,6 +254,7 @@ MEDIA_ROOT = Path(_text("MEDIA_DIR", str(DATA_DIR / "media"))).expanduser().abso
 # There is no MEDIA_URL: every byte of a picture passes a permission check. A reverse proxy may send it by redirect.
 MEDIA_ACCEL_PREFIX = _text("MEDIA_ACCEL_PREFIX", "")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1100  # a thousand selected pictures, and the form around them
 DATA_UPLOAD_MAX_NUMBER_FILES = MAX_UPLOAD_FILES
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "incoming")
@@ -411,6 +421,8 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": 1 if BEHIND_PROXY else 0,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# Requests of one network address for albums that are shared by a link, a minute, in one web process; 0 counts none.
+SHARED_LINKS_PER_MINUTE = _whole("SHARED_LINKS_PER_MINUTE", 600, at_least=0, at_most=1_000_000)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Caption Desk",
     "DESCRIPTION": "Pictures in, captions out, and people who vouch for them.",
@@ -425,6 +437,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ImageState": "captions.models.Image.State",
         "JobState": "captions.models.CaptionJob.State",
+        "UploadState": "captions.models.Upload.State",
         "CaptionKind": "captions.models.Caption.Kind",
         "PictureFormat": "captions.models.Image.Format",
         "ReviewDecision": "captions.models.Review.Decision",

@@ -17,6 +17,11 @@ from captions import broker as visits
 from tests.services import RedisServer, redis_server
 
 
+def pytest_configure() -> None:
+    """Hash passwords quickly, in this process alone: the tests of real processes log in with the product's hasher."""
+    settings.PASSWORD_HASHERS = ["tests.passwords.OneRound"]
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Keep SQLite's test database in a file: one in memory has other locks than the one that people run."""

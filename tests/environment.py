@@ -19,6 +19,9 @@ def _prepare() -> None:
     folder = Path(tempfile.mkdtemp(prefix="desk-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # first in, last out: servers stop before
     os.environ["DATA_DIR"] = str(folder / "data")
+    if "DESK_TESTS_SHARED" not in os.environ:  # else `python -m tests` gave one for all its stages
+        (folder / "shared").mkdir()
+        os.environ["DESK_TESTS_SHARED"] = str(folder / "shared")
     (folder / "data" / "static").mkdir(parents=True)
     for name in ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "REDIS_URL", "CAPTION_MODEL"):
         os.environ.pop(name, None)

@@ -152,8 +152,8 @@ def _row(owner: User, *, files: bool, **fields: Any) -> Image:
     account, _ = Account.objects.get_or_create(user=owner)
     account.last_number += 1
     account.save(update_fields=["last_number"])
-    size = {"width": 64, "height": 48, "thumbnail_width": 64, "thumbnail_height": 48, "screen_width": 64,
-            "screen_height": 48}  # fmt: skip
+    sides = {"width": 64, "height": 48}
+    size = {f"{of}{side}": sides[side] for of in ("", "thumbnail_", "medium_", "screen_") for side in sides}
     data = picture() if files else str(next(_counter)).encode() + str(os.getpid()).encode()
     image = Image.objects.create(
         **{
@@ -170,8 +170,8 @@ def _row(owner: User, *, files: bool, **fields: Any) -> Image:
     wordindex.refresh(image_ids=[image.pk])
     if files:
         small = picture(format="WEBP")
-        for name, content in zip(media.names(image), (data, small, small), strict=True):
-            default_storage.save(name, ContentFile(content))
+        for name in media.names(image):
+            default_storage.save(name, ContentFile(data if name == media.original(image) else small))
     return image
 
 

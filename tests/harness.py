@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import os
 import shutil
@@ -182,12 +183,18 @@ class Desk:
 
 @functools.cache
 def collected_static() -> Path:
-    """Collect the static files once for all desks of this test process."""
-    folder = Path(tempfile.mkdtemp(prefix="desk-static-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
-    command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    """Collect the static files once for all desks of this run, whichever of its processes is the first to ask."""
+    given = os.environ.get("DESK_TESTS_SHARED")  # absent outside of pytest: in `make chaos`
+    folder = Path(given or tempfile.mkdtemp(prefix="desk-static-"))
+    if not given:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with (folder / "static.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for it: two would write over each other
+        if not (folder / "static-is-whole").exists():
+            environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
+            command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True)
+            (folder / "static-is-whole").touch()
     return folder / "static"
 
 

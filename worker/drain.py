@@ -26,11 +26,12 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from PIL import Image, UnidentifiedImageError
 
-from captions import doorbell, jobs, media
+from captions import doorbell, jobs
 from captions.drafts import Draft
 from captions.errors import DeskError
 from captions.models import CaptionJob
 from captions.params import GenerationParams, complete, defaults_from
+from worker import renditions
 from worker.engine import Candidate, Captioner, Prepared
 from worker.engine.errors import DeviceLost, OutOfMemory
 from worker.engine.resting import Resting
@@ -250,7 +251,8 @@ class Drain:
 
     def _open(self, job: CaptionJob) -> Task | Failed:
         try:
-            with media.open_screen(job.image) as file, Image.open(file, formats=("WEBP",)) as picture:
+            file = renditions.open_for(job.image, side=self.captioner.side)
+            with file, Image.open(file, formats=("WEBP",)) as picture:
                 return Task(job, self.captioner.prepare(picture.convert("RGB")), self._params(job))
         except (DeskError, FileNotFoundError, UnidentifiedImageError) as error:
             # An empty media folder is one that is not mounted; it must not end every waiting job as failed.

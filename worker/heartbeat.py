@@ -88,8 +88,9 @@ class Tally:
 class Row:
     """The worker's row in the database, kept in step with what is known here."""
 
-    def __init__(self, name: str, tally: Tally) -> None:
-        self.name = name
+    def __init__(self, name: str, tally: Tally, *, memory: Callable[[], int | None] = lambda: None) -> None:
+        """`memory` gives the bytes in use on the worker's device, None while that is not known."""
+        self.name, self.memory = name, memory
         self._tally = tally
         # The notice stays as it is until the model answers: it may say why the process before this one gave up.
         self._facts: dict[str, Any] = {"state": Worker.State.STARTING}
@@ -108,6 +109,8 @@ class Row:
         with self._lock:
             grown = self._tally.unpublished()
             facts = {**self._facts, "seen_at": DatabaseTime(), "seconds_per_image": self._tally.seconds_per_image}
+            if (memory := self.memory()) is not None:
+                facts["memory_bytes"] = memory
             if grown["claims"]:
                 facts["last_claim_at"] = DatabaseTime()
             counts = {name: grown[name] for name in ("captioned", "fenced")}
@@ -177,7 +180,7 @@ def heartbeat(
             for job_id in mine.keys() - kept:
                 held.drop(job_id, mine[job_id])
         row.write()
-        tally.backlog = jobs.backlog(models, takes_any=takes_any).waiting if models else 0
+        tally.backlog = jobs.backlog(models, worker=lease_name, takes_any=takes_any).waiting if models else 0
 
     return Every("heartbeat", min(lease_seconds / 4, LONGEST_LAP_SECONDS), lap)
 

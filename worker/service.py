@@ -24,6 +24,7 @@ from worker.drain import Drain
 from worker.engine import Captioner, EngineError, load
 from worker.engine.catalogue import entry_of
 from worker.engine.choice import AUTO, DEMO_WORDS, REMEDY, choose
+from worker.engine.devices import memory_in_use
 from worker.engine.errors import DeviceLost
 from worker.engine.resting import Resting
 from worker.engine.tuning import Bounds, tune
@@ -49,7 +50,7 @@ class WorkerService:
         self._hear = hear
         self._board = Board(handover.board) if handover.board >= 0 else None
         self.held, self.tally = Held(), Tally()
-        self.row = Row(handover.name, self.tally)
+        self.row = Row(handover.name, self.tally, memory=self._memory)
         self.drain: Drain | None = None
         self.models: set[str] = set()
         self._is_stopping = False
@@ -168,6 +169,9 @@ class WorkerService:
             deadline=self._deadline,
         )
 
+    def _memory(self) -> int | None:
+        return memory_in_use(self.drain.captioner.device if self.drain else "cpu")
+
     def _deadline(self) -> AbstractContextManager[None]:
         return self._board.batch(settings.DEADLINE_SECONDS) if self._board else nullcontext()
 
@@ -204,6 +208,7 @@ def load_captioner(tell: Callable[[str], None]) -> tuple[Captioner, str]:
         name,
         device=settings.CAPTION_DEVICE,
         precision=settings.CAPTION_PRECISION,
+        graphs=settings.CAPTION_GRAPHS,
         store=settings.MODEL_DIR,
         batch=settings.CAPTION_BATCH or None,
     )

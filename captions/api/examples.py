@@ -29,6 +29,8 @@ DRAFT: Final[dict[str, Any]] = {
     "image": _IMAGE_ID,
     "text": "a red circle above a blue square on a white background",
     "kind": "generated",
+    "purpose": "alt",
+    "language": "en",
     "score": -0.21,
     "rank": 1,
     "model": "demo",
@@ -99,13 +101,27 @@ _IMAGE: Final[dict[str, Any]] = {
     "state": "draft",
     "caption": DRAFT,
     "published_caption": None,
+    "title": "",
+    "is_decorative": False,
+    "alt_text": None,
+    "long_description": None,
+    "tags": ["shapes"],
+    "albums": [{"id": "0199f3a1-0c21-7e90-b1a4-5d2f0c9e7a31", "name": "Drawn scenes"}],
+    "quality": 0.82,
+    "published_by_rule": False,
     "created_at": "2026-03-02T09:14:05.101000Z",
     "deleted_at": None,
-    "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "screen", "original")},
+    "urls": {kind: f"{_SITE}/images/{_IMAGE_ID}/{kind}/" for kind in ("thumbnail", "medium", "screen", "original")},
 }
 _WITH_JOBS: Final[dict[str, Any]] = {**_IMAGE, "jobs": [_DONE]}
-_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "jobs": [_QUEUED]}
-_APPROVED: Final[dict[str, Any]] = {**_WITH_JOBS, "state": "approved", "published_caption": DRAFT}
+_NOT_READY: Final[dict[str, Any]] = {**_IMAGE, "state": "queued", "caption": None, "quality": None, "jobs": [_QUEUED]}
+_APPROVED: Final[dict[str, Any]] = {
+    **_WITH_JOBS,
+    "state": "approved",
+    "published_caption": DRAFT,
+    "alt_text": DRAFT["text"],
+    "quality": None,
+}
 _REVIEW: Final[dict[str, Any]] = {
     "id": "0199f3a6-02b7-7c31-9f00-3d6ad0f7e514",
     "image": _IMAGE_ID,
@@ -114,6 +130,8 @@ _REVIEW: Final[dict[str, Any]] = {
     "decision": "approve",
     "reason": "",
     "undoes": None,
+    "is_automatic": False,
+    "quality": None,
     "created_at": "2026-03-02T09:21:30.554000Z",
 }
 _ME: Final[dict[str, Any]] = {
@@ -156,6 +174,65 @@ _LACKING: Final[dict[str, Any]] = {
 }
 
 
+_FILE: Final[dict[str, Any]] = {
+    "id": "0199f3a1-9d02-7c55-8e0b-2b7c3d4e5f60",
+    "filename": "shapes.png",
+    "folder": "Holiday/Day 1",
+    "length": 48213,
+    "offset": 48213,
+    "state": "done",
+    "error": None,
+    "image": _IMAGE_ID,
+    "parent": None,
+    "batch": None,
+    "created_at": "2026-03-02T09:14:04.900000Z",
+    "expires_at": "2026-03-05T09:14:05.101000Z",
+}
+_ALBUM: Final[dict[str, Any]] = {
+    "id": "0199f3a1-0c21-7e90-b1a4-5d2f0c9e7a31",
+    "name": "Drawn scenes",
+    "owner": "olga",
+    "pictures": 12,
+    "role": "own",
+    "created_at": "2026-03-01T18:12:00Z",
+}
+_SHARE: Final[dict[str, Any]] = {
+    "id": "0199f3a1-4d0e-7b52-9a3d-1b7c5e9f2a60",
+    "user": "rita",
+    "role": "review",
+    "created_at": "2026-03-01T18:15:00Z",
+}
+_LINK: Final[dict[str, Any]] = {
+    "id": "0199f3a1-7f30-7c11-8e24-6a0d9b3c5e72",
+    "created_by": "olga",
+    "created_at": "2026-03-01T18:16:00Z",
+    "expires_at": "2026-03-08T18:16:00Z",
+    "last_used_at": "2026-03-02T08:00:11Z",
+}
+_NEW_LINK: Final[dict[str, Any]] = {
+    **_LINK,
+    "last_used_at": None,
+    "url": f"https://captions.example.org/shared/{'k' * 43}/",
+}
+_TAG: Final[dict[str, Any]] = {
+    "id": "0199f3a1-9a55-7d02-a6f1-2c8e0b4d6f83",
+    "name": "shapes",
+    "pictures": 12,
+    "created_at": "2026-03-01T18:20:00Z",
+}
+_QUALITY: Final[dict[str, Any]] = {
+    "method": "logistic+isotonic",
+    "decisions": 1500,
+    "approved": 904,
+    "brier": 0.148,
+    "fitted_at": "2026-03-02T09:00:00Z",
+    "bins": [
+        {"at_least": 0.8, "below": 0.9, "mean": 0.86, "share": 0.85, "low": 0.8, "high": 0.89, "decisions": 214},
+    ],
+    "by_model": [{"model": "vit-gpt2", "decisions": 1500, "approved": 904, "mean": 0.6, "brier": 0.148}],
+    "thresholds": [{"threshold": 0.9, "passed": 402, "right": 381, "low": 0.921, "high": 0.966}],
+    "auto_approve_from": None,
+}
 _SEARCH: Final[dict[str, Any]] = {
     "id": "0199f3a7-3b10-7f25-8a44-5d2c9e7b0f62",
     "name": "Boats to decide",
@@ -202,11 +279,44 @@ REQUEST_CAPTIONS: Final = [
     _answer("Asked for already", _QUEUED, 200),
     _answer("Not ready yet", _QUEUED, 202),
 ]
+NEXT_REVIEWS: Final = [
+    _body("Ten pictures, least sure first", {"n": 10, "order": "least-sure"}),
+    _answer("One picture", {"image": _IMAGE, "caption": DRAFT, "drafts": [DRAFT], "seen": "", "lease_seconds": 120.0}),
+]
+QUALITY: Final = [_answer("Learned", _QUALITY)]
 REVIEWS: Final = [_answer("An approval", _REVIEW)]
 DECISIONS: Final = [
     _body("Approve", {"decision": "approve"}),
     _body("Correct and approve", {"decision": "edit", "text": _EDITED["text"], "caption": _DRAFT_ID}),
     _body("Reject", {"decision": "reject", "reason": "Wrong count"}),
+    _body("Approve what the queue handed out", {"decision": "approve", "caption": _DRAFT_ID, "seen": ""}),
     _answer("Published", _APPROVED),
 ]
+ABOUT: Final = [
+    _body("A title and tags", {"title": "Shapes, first sheet", "tags": ["shapes"]}),
+    _body("Decorative", {"is_decorative": True}),
+    _answer("The picture", {**_WITH_JOBS, "title": "Shapes, first sheet"}),
+]
+ALBUM: Final = [_answer("An album", _ALBUM)]
+NEW_ALBUM: Final = [
+    _body("A name", {"name": "Drawn scenes"}),
+    _answer("An empty album", {**_ALBUM, "pictures": 0}, 201),
+]
+RENAMED_ALBUM: Final = [_body("A name", {"name": "Drawn scenes"}), _answer("The album", _ALBUM)]
+ALBUM_PICTURES: Final = [_body("One in", {"add": [_IMAGE_ID]}), _answer("It is new there", {"added": 1, "removed": 0})]
+SHARES: Final = [_answer("A share", _SHARE)]
+NEW_SHARE: Final = [_body("By name", {"user": "rita", "role": "review"}), _answer("The share", _SHARE, 201)]
+CHANGED_SHARE: Final = [_body("A role", {"role": "review"}), _answer("The share", _SHARE)]
+LINKS: Final = [_answer("A link", _LINK)]
+NEW_LINK: Final = [
+    _body("For a week", {"days": 7}),
+    _answer("Its address", _NEW_LINK, 201),
+]
+TAGS: Final = [_answer("A tag", _TAG)]
+RENAMED_TAG: Final = [_body("A name", {"name": "shapes"}), _answer("The tag", _TAG)]
+MARKS: Final = [
+    _body("One tag on one picture", {"images": [_IMAGE_ID], "add": ["shapes"]}),
+    _answer("Done", {"tagged": 1, "untagged": 0}),
+]
 ME: Final = [_answer("A token of Olga's", _ME)]
+UPLOADS: Final = [_answer("A file that became a picture", _FILE)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import django_filters
 from django.core.exceptions import ValidationError
@@ -47,6 +48,13 @@ class TrueFalse(django_filters.TypedChoiceFilter):
         super().__init__(choices=[(word, word) for word in _TRUE_FALSE], coerce=_TRUE_FALSE.get, **options)
 
 
+class Chance(django_filters.NumberFilter):
+    """A number from 0 to 1."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=1, **options)
+
+
 class ImageFilter(django_filters.FilterSet):
     """Filters of the list of pictures."""
 
@@ -64,7 +72,14 @@ class ImageFilter(django_filters.FilterSet):
     created_after = Moment(field_name="created_at", lookup_expr="gte", help_text="Uploaded at this time or later.")
     created_before = Moment(field_name="created_at", lookup_expr="lt", help_text="Uploaded before this time.")
     has_caption = TrueFalse(field_name="caption", method="with_caption", help_text="Whether the picture has any words.")
+    album = django_filters.UUIDFilter(
+        method="in_album", help_text="Pictures of this album, other people's too when it is shared with you."
+    )
+    tag = django_filters.CharFilter(method="with_tag", help_text="Pictures with this tag of yours.")
     deleted = TrueFalse(method="in_trash", help_text="`true` lists the trash instead.")
+
+    quality_min = Chance(field_name="quality", lookup_expr="gte", help_text="Drafts of this quality score or more.")
+    quality_max = Chance(field_name="quality", lookup_expr="lte", help_text="Drafts of this quality score or less.")
 
     class Meta:
         model = Image
@@ -73,6 +88,16 @@ class ImageFilter(django_filters.FilterSet):
     def with_caption(self, images: QuerySet[Image], name: str, value: bool | None) -> QuerySet[Image]:
         """Keep pictures with, or without, words."""
         return images if value is None else images.filter(caption__isnull=not value)
+
+    def in_album(self, images: QuerySet[Image], name: str, value: UUID | None) -> QuerySet[Image]:
+        """Leave the rows alone: the view has chosen the album's pictures, because they are another selector."""
+        return images
+
+    def with_tag(self, images: QuerySet[Image], name: str, value: str) -> QuerySet[Image]:
+        """Keep pictures that the person tagged so."""
+        user = self.request.user
+        word = value.lstrip("#").strip().lower()
+        return images.filter(marks__tag__owner_id=user.pk, marks__tag__name=word) if word else images.none()
 
     def searched(self, images: QuerySet[Image], name: str, value: str) -> QuerySet[Image]:
         """Leave the rows alone: the view has searched already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # rest_framework.views imports this module while it is being 
 
 PAGE_SIZE: Final = 50
 LARGEST_PAGE: Final = 200
-ORDERINGS: Final = ("newest", "oldest")
+BY_TIME: Final = {"newest": ("created_at", True), "oldest": ("created_at", False)}
+BY_QUALITY: Final = {"least_sure": ("quality", False), "surest": ("quality", True)}
 NAMES: Final = ("cursor", "limit", "ordering")
 _NOT_OURS: Final = "This is no cursor of ours. Take it from “next” or “previous”."
 
@@ -34,23 +35,32 @@ _NOT_OURS: Final = "This is no cursor of ours. Take it from “next” or “pre
 class Newest(BasePagination):
     """Newest first, or `ordering=oldest`; `limit` takes 1 to 200.
 
-    A cursor holds the time and id of the last row shown, so that a page begins exactly after it whatever was added or
-    removed since. DRF's own keeps the time alone and counts rows of one time, which skips some when those change.
+    `orderings` names the field of each ordering and whether it falls; the first is taken when none is asked for. Rows
+    whose field is empty have no place in its ordering. A cursor holds the value (a time, say) and id of the last row
+    shown, so that a page begins exactly after it whatever was added or removed since. DRF's own keeps the time alone
+    and counts rows of one time, which skips some when those change.
     """
+
+    orderings: Mapping[str, tuple[str, bool]] = BY_TIME
+    ordering_words = "Newest or oldest first, by the time of creation."
 
     def paginate_queryset(
         self, queryset: QuerySet[Any, Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """Give one page of rows that have `created_at` and `id`. Raises ValidationError for a wrong name or value."""
+        """Give one page of rows that have the ordering's field. Raises ValidationError for a wrong name or value."""
         assert isinstance(queryset, QuerySet), "a list has no index to begin a page at"
         self._address = request.build_absolute_uri()
-        limit, ordering = _limit(request), _ordering(request)
-        cursor = _read(request.query_params.get("cursor"))
+        limit = _limit(request)
+        self._field, falls = self.orderings[_ordering(request, self.orderings)]
+        cursor = _read(request.query_params.get("cursor"), self._field)
         backwards = cursor is not None and cursor[0] == "before"
-        descending = (ordering == "newest") != backwards
-        rows = queryset.order_by(*(("-created_at", "-id") if descending else ("created_at", "id")))
+        descending = falls != backwards
+        sign = "-" if descending else ""
+        rows = queryset.order_by(f"{sign}{self._field}", f"{sign}id")
+        if self._field == "quality":  # only drafts have one; said with their state, an index has the order ready
+            rows = rows.filter(quality__isnull=False, state=Image.State.DRAFT)
         if cursor:
-            rows = rows.filter(_beyond(cursor[1], cursor[2], descending))
+            rows = rows.filter(_beyond(self._field, cursor[1], cursor[2], descending))
         found = list(rows[: limit + 1])
         page, more = found[:limit], len(found) > limit
         if backwards:
@@ -91,15 +101,26 @@ class Newest(BasePagination):
             ),
             _parameter(
                 "ordering",
-                {"type": "string", "enum": list(ORDERINGS), "default": ORDERINGS[0]},
-                "Newest or oldest first, by the time of creation.",
+                {"type": "string", "enum": list(self.orderings), "default": next(iter(self.orderings))},
+                self.ordering_words,
             ),
         ]
 
     def _link(self, side: str, row: Model) -> str:
-        cursor = f"{side}|{row.created_at.isoformat()}|{row.pk}"  # type: ignore[attr-defined]  # every model listed has it
+        value = getattr(row, self._field)
+        cursor = f"{side}|{value.isoformat() if isinstance(value, datetime) else repr(value)}|{row.pk}"
         encoded = base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")
         return str(replace_query_param(self._address, "cursor", encoded))
+
+
+class NewestOrSurest(Newest):
+    """Pages of pictures: by time, or their drafts by quality score."""
+
+    orderings: Mapping[str, tuple[str, bool]] = {**BY_TIME, **BY_QUALITY}
+    ordering_words = (
+        "Newest or oldest first, by the time of creation. `least_sure` and `surest` list only pictures whose draft has "
+        "a quality score, by that score."
+    )
 
 
 class Best(Newest):
@@ -136,11 +157,10 @@ def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str,
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def _beyond(at: datetime, key: uuid.UUID, descending: bool) -> Q:
-    # The first condition is implied by the second; it is what the index on the time can use.
-    if descending:
-        return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(id__lt=key))
-    return Q(created_at__gte=at) & (Q(created_at__gt=at) | Q(id__gt=key))
+def _beyond(field: str, value: datetime | float, key: uuid.UUID, descending: bool) -> Q:
+    # The first condition is implied by the second; it is what the index on the field can use.
+    side = "lt" if descending else "gt"
+    return Q(**{f"{field}__{side}e": value}) & (Q(**{f"{field}__{side}": value}) | Q(**{f"id__{side}": key}))
 
 
 def _limit(request: Request) -> int:
@@ -150,22 +170,35 @@ def _limit(request: Request) -> int:
     raise ValidationError({"limit": f"Choose a whole number from 1 to {LARGEST_PAGE}."})
 
 
-def _ordering(request: Request) -> str:
-    ordering = request.query_params.get("ordering", ORDERINGS[0])
-    if ordering not in ORDERINGS:
-        raise ValidationError({"ordering": f"Choose {' or '.join(ORDERINGS)}."})
+def _ordering(request: Request, orderings: Mapping[str, tuple[str, bool]]) -> str:
+    ordering = request.query_params.get("ordering", next(iter(orderings)))
+    if ordering not in orderings:
+        raise ValidationError({"ordering": f"Choose {' or '.join(orderings)}."})
     return ordering
 
 
-def _read(raw: str | None) -> tuple[str, datetime, uuid.UUID] | None:
+def _read(raw: str | None, field: str) -> tuple[str, datetime | float, uuid.UUID] | None:
     if raw is None:
         return None
     try:
         encoded = raw.encode("ascii")
         side, at, key = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), b"-_", validate=True).decode().split("|")
-        moment = parse_datetime(at)
-        if side not in {"after", "before"} or moment is None or moment.tzinfo is None:
+        if side not in {"after", "before"}:
             raise ValueError(raw)
-        return side, moment.astimezone(UTC), uuid.UUID(key)
+        return side, _moment(at) if field == "created_at" else _chance(at), uuid.UUID(key)
     except (ValueError, binascii.Error, OverflowError):
         raise ValidationError({"cursor": _NOT_OURS}) from None
+
+
+def _moment(text: str) -> datetime:
+    moment = parse_datetime(text)
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
+
+
+def _chance(text: str) -> float:
+    chance = float(text)
+    if not 0 <= chance <= 1:
+        raise ValueError(text)
+    return chance

@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import cached_property
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from captions import selectors
+from captions import review_queue, selectors, uploads
 from captions.errors import FAILURES
-from captions.models import ApiToken, Caption, CaptionJob, Image, Review, SavedSearch
+from captions.models import (
+    Album,
+    AlbumLink,
+    AlbumShare,
+    ApiToken,
+    Caption,
+    CaptionJob,
+    Image,
+    Review,
+    SavedSearch,
+    Tag,
+    Upload,
+)
 from captions.params import KNOBS, complete
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
@@ -24,6 +37,10 @@ class CaptionSerializer(serializers.ModelSerializer[Caption]):
 
     image = serializers.UUIDField(source="image_id", help_text="The picture.")
     text = serializers.CharField(help_text="The words.")
+    purpose = serializers.ChoiceField(
+        choices=Caption.Purpose.choices, help_text="Only words of purpose `alt` are reviewed and published."
+    )
+    language = serializers.CharField(help_text="BCP 47, as in HTML's `lang`.")
     score = serializers.FloatField(allow_null=True, help_text="Mean log-probability per token, at most 0; drafts only.")
     rank = serializers.IntegerField(allow_null=True, help_text="Place among its job's drafts, from 1; drafts only.")
     model = serializers.SerializerMethodField(help_text="The model that drafted it; null for people's words.")
@@ -43,6 +60,8 @@ class CaptionSerializer(serializers.ModelSerializer[Caption]):
             "image",
             "text",
             "kind",
+            "purpose",
+            "language",
             "score",
             "rank",
             "model",
@@ -157,12 +176,117 @@ class JobSerializer(serializers.ModelSerializer[CaptionJob]):
         return CaptionSerializer(drafts, many=True, context=self.context).data
 
 
+class UploadErrorSerializer(serializers.Serializer[Any]):
+    """Why a file was refused, or what it waits for."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="Words for people.")
+
+
+class FileSerializer(serializers.ModelSerializer[Upload]):
+    """A file that comes in pieces, or one out of a ZIP file."""
+
+    filename = serializers.CharField(help_text="What its sender calls it.")
+    folder = serializers.CharField(help_text="The folder that it lay in, as its sender calls it; may be empty.")
+    length = serializers.IntegerField(min_value=0, help_text="Bytes of the whole file.")
+    offset = serializers.SerializerMethodField(help_text="Bytes that are here; the next piece begins there.")
+    error = serializers.SerializerMethodField(help_text="Why it was refused, or what it waits for; else null.")
+    image = serializers.UUIDField(source="image_id", allow_null=True, help_text="The picture that it became.")
+    parent = serializers.UUIDField(  # type: ignore[assignment]  # DRF takes declared fields off the class
+        source="parent_id", allow_null=True, help_text="The ZIP file that it came in."
+    )
+    batch = serializers.UUIDField(source="batch_id", allow_null=True, help_text="The import that it belongs to.")
+
+    class Meta:
+        model = Upload
+        fields = [
+            "id",
+            "filename",
+            "folder",
+            "length",
+            "offset",
+            "state",
+            "error",
+            "image",
+            "parent",
+            "batch",
+            "created_at",
+            "expires_at",
+        ]
+        read_only_fields = fields
+
+    def get_offset(self, upload: Upload) -> int:
+        """Give what is on the disk."""
+        return uploads.offset_of(upload)
+
+    @extend_schema_field(UploadErrorSerializer(allow_null=True))
+    def get_error(self, upload: Upload) -> dict[str, str] | None:
+        """Give the code with its words."""
+        return {"code": upload.error_code, "detail": upload.error_detail} if upload.error_code else None
+
+
 class PictureUrlsSerializer(serializers.Serializer[Any]):
     """Where the bytes of a picture are."""
 
     thumbnail = serializers.URLField(help_text="Small WebP without metadata.")
+    medium = serializers.URLField(help_text="Medium WebP without metadata; the large one where there is none.")
     screen = serializers.URLField(help_text="Large WebP without metadata.")
     original = serializers.URLField(allow_null=True, help_text="The bytes as they came; null unless it is yours.")
+
+
+class AlbumNameSerializer(serializers.Serializer[Any]):
+    """An album, named."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class QualityBinSerializer(serializers.Serializer[Any]):
+    """Decisions on drafts of about one score."""
+
+    at_least = serializers.FloatField(help_text="The lowest score that belongs here.")
+    below = serializers.FloatField(help_text="Where the next bin begins.")
+    mean = serializers.FloatField(help_text="Mean score.")
+    share = serializers.FloatField(help_text="What share was approved unchanged.")
+    low = serializers.FloatField(help_text="Lower bound of the share's 95 % interval.")
+    high = serializers.FloatField(help_text="Upper bound of the share's 95 % interval.")
+    decisions = serializers.IntegerField()
+
+
+class QualityOfModelSerializer(serializers.Serializer[Any]):
+    """How the score does with one model's drafts."""
+
+    model = serializers.CharField()
+    decisions = serializers.IntegerField()
+    approved = serializers.IntegerField(help_text="Approved unchanged.")
+    mean = serializers.FloatField(help_text="Mean score.")
+    brier = serializers.FloatField(help_text="Mean squared difference of score and outcome.")
+
+
+class QualityThresholdSerializer(serializers.Serializer[Any]):
+    """What a rule would have done that approves from one score on."""
+
+    threshold = serializers.FloatField()
+    passed = serializers.IntegerField(help_text="Decided drafts that score as much or more.")
+    right = serializers.IntegerField(help_text="How many of them people approved unchanged.")
+    low = serializers.FloatField(help_text="Lower bound of the 95 % interval of right by passed.")
+    high = serializers.FloatField(help_text="Upper bound of the 95 % interval of right by passed.")
+
+
+class QualitySerializer(serializers.Serializer[Any]):
+    """How the quality score was learned, and how right it is on decisions held out from the fit."""
+
+    method = serializers.CharField(help_text="`prior`, a fixed formula, until enough was decided.")
+    decisions = serializers.IntegerField(help_text="How many decisions it was learned from.")
+    approved = serializers.IntegerField(help_text="How many of them approved the draft unchanged.")
+    brier = serializers.FloatField(allow_null=True, help_text="Mean squared difference of score and outcome.")
+    fitted_at = serializers.DateTimeField(allow_null=True)
+    bins = QualityBinSerializer(many=True, help_text="The reliability diagram.")
+    by_model = QualityOfModelSerializer(many=True)
+    thresholds = QualityThresholdSerializer(many=True)
+    auto_approve_from = serializers.FloatField(
+        allow_null=True, help_text="From which score on drafts are approved by rule; null while the rule is off."
+    )
 
 
 class ImageSerializer(serializers.ModelSerializer[Image]):
@@ -177,6 +301,21 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
     sha256 = serializers.CharField(help_text="Of the original's bytes, 64 hexadecimal digits.")
     caption = CaptionSerializer(allow_null=True, help_text="The approved caption, else the newest words.")
     published_caption = CaptionSerializer(allow_null=True, help_text="The approved caption.")
+    title = serializers.CharField(help_text="What people call it; may be empty.")
+    is_decorative = serializers.BooleanField(help_text="Somebody said that it needs no words: its alt text is empty.")
+    alt_text = serializers.SerializerMethodField(
+        help_text="For HTML: the approved caption, empty for a decorative picture, null while nobody has decided."
+    )
+    long_description = serializers.SerializerMethodField(help_text="More than a sentence, by people; null for none.")
+    tags = serializers.SerializerMethodField(help_text="Yours only; empty on other people's pictures.")
+    albums = serializers.SerializerMethodField(help_text="The albums that it lies in and that you may open.")
+    quality = serializers.FloatField(
+        allow_null=True,
+        help_text="Chance from 0 to 1 that a reviewer approves the draft on show unchanged; null without one.",
+    )
+    published_by_rule = serializers.SerializerMethodField(
+        help_text="Whether the caption was published by a rule alone, and no person has vouched for it."
+    )
     deleted_at = serializers.DateTimeField(allow_null=True, help_text="In the trash since then.")
     urls = serializers.SerializerMethodField()
 
@@ -196,11 +335,53 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "state",
             "caption",
             "published_caption",
+            "title",
+            "is_decorative",
+            "alt_text",
+            "long_description",
+            "tags",
+            "albums",
+            "quality",
+            "published_by_rule",
             "created_at",
             "deleted_at",
             "urls",
         ]
         read_only_fields = fields
+
+    def get_alt_text(self, image: Image) -> str | None:
+        """Give what belongs into `alt`."""
+        if image.is_decorative:
+            return ""
+        return image.published_caption.text if image.published_caption else None
+
+    def get_long_description(self, image: Image) -> str | None:
+        """Give the version in force."""
+        found = self._beside(image).long.get(image.pk)
+        return found.text if found else None
+
+    def get_tags(self, image: Image) -> list[str]:
+        """Give their names."""
+        return self._beside(image).tags.get(image.pk, [])
+
+    @extend_schema_field(serializers.ListField(child=AlbumNameSerializer()))
+    def get_albums(self, image: Image) -> list[dict[str, str]]:
+        """Give ids and names."""
+        return [{"id": str(key), "name": name} for key, name in self._beside(image).albums.get(image.pk, [])]
+
+    def _beside(self, image: Image) -> selectors.Beside:
+        """Look once for a whole page of pictures."""
+        found: selectors.Beside | None = getattr(self, "_found", None)
+        if found is None or image.pk not in found.images:
+            page = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [image]
+            found = selectors.beside(self.context["request"].user, [one.pk for one in page or [image]])
+            self._found = found
+        return found
+
+    def get_published_by_rule(self, image: Image) -> bool:
+        """Take what the list's query found; one picture alone is asked about."""
+        found = getattr(image, "published_by_rule", None)
+        return selectors.is_published_by_rule(image) if found is None else bool(found)
 
     @extend_schema_field(PictureUrlsSerializer)
     def get_urls(self, image: Image) -> dict[str, str | None]:
@@ -211,7 +392,7 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             kind: request.build_absolute_uri(reverse(f"api-image-{kind}", args=[image.pk]))
             if mine or kind != "original"
             else None
-            for kind in ("thumbnail", "screen", "original")
+            for kind in ("thumbnail", "medium", "screen", "original")
         }
 
 
@@ -232,11 +413,30 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
     caption = CaptionSerializer(help_text="The caption decided on; after an edit, the corrected one.")
     reviewer = serializers.CharField(source="reviewer.username", help_text="Who decided.")
     undoes = serializers.UUIDField(source="undoes_id", allow_null=True, help_text="The decision that this takes back.")
+    is_automatic = serializers.BooleanField(
+        help_text="By the rule that the reviewer switched on, not by their own eyes."
+    )
+    quality = serializers.SerializerMethodField(help_text="The quality score by which the rule approved; else null.")
 
     class Meta:
         model = Review
-        fields = ["id", "image", "caption", "reviewer", "decision", "reason", "undoes", "created_at"]
+        fields = [
+            "id",
+            "image",
+            "caption",
+            "reviewer",
+            "decision",
+            "reason",
+            "undoes",
+            "is_automatic",
+            "quality",
+            "created_at",
+        ]
         read_only_fields = fields
+
+    def get_quality(self, review: Review) -> float | None:
+        """Give the score at the time of the approval."""
+        return review.by_rule.quality if hasattr(review, "by_rule") else None
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):
@@ -361,6 +561,10 @@ class WordsSerializer(Strict):
 
     # Spaces and length are the ledger's to judge, in one place for pages and API.
     text = TextField(trim_whitespace=False, allow_blank=True, help_text="At most 2,000 characters.")
+    language = TextField(required=False, help_text="BCP 47; `en` when left out.")
+    purpose = serializers.ChoiceField(
+        choices=["alt", "long"], required=False, help_text="`long` writes the long description; it is never reviewed."
+    )
 
 
 class DecisionSerializer(Strict):
@@ -373,17 +577,182 @@ class DecisionSerializer(Strict):
     text = TextField(
         required=False, trim_whitespace=False, allow_blank=True, help_text="The corrected words; with `edit` only."
     )
+    language = TextField(required=False, help_text="Of the corrected words, BCP 47; with `edit` only.")
     reason = TextField(required=False, allow_blank=True, max_length=200, help_text="Why; with `reject` only.")
+    seen = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=36,
+        help_text="The mark that came with the picture from `/api/v1/review/next/`. With it, a decision is refused "
+        "when somebody decided in the meantime, or the picture is before another reviewer now.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Hold fields to their decision. Raises ValidationError."""
         decision = attrs["decision"]
         if decision == "edit" and "text" not in attrs:
             raise serializers.ValidationError({"text": "Give the corrected words."}, code="required")
-        for name, only in (("text", "edit"), ("reason", "reject")):
+        for name, only in (("text", "edit"), ("language", "edit"), ("reason", "reject")):
             if attrs.get(name) and decision != only:
                 raise serializers.ValidationError({name: f"Only a decision “{only}” has this field."})
         return attrs
+
+
+class NextReviewsSerializer(Strict):
+    """What somebody wants to review next."""
+
+    n = serializers.IntegerField(
+        required=False, default=10, min_value=1, max_value=review_queue.AT_MOST, help_text="How many pictures at most."
+    )
+    order = serializers.ChoiceField(
+        choices=review_queue.Order.values, required=False, default=review_queue.Order.LEAST_SURE.value,
+        help_text="Which come first.",
+    )  # fmt: skip
+    album = serializers.UUIDField(required=False, allow_null=True, help_text="The pictures of this album only.")
+
+
+class TurnSerializer(serializers.Serializer[Any]):
+    """One picture that is before you alone until its lease runs out."""
+
+    image = ImageSerializer()
+    caption = CaptionSerializer(source="shown", help_text="The caption to decide on.")
+    drafts = CaptionSerializer(many=True, help_text="What may be approved instead, best first, the caption among them.")
+    seen = serializers.CharField(allow_blank=True, help_text="Send it back with the decision.")
+    lease_seconds = serializers.SerializerMethodField(help_text="How long nobody else is handed the picture.")
+
+    def get_lease_seconds(self, turn: review_queue.Turn) -> float:
+        """Give the length of a lease, the same for all."""
+        return float(settings.REVIEW_LEASE_SECONDS)
+
+
+class AboutSerializer(Strict):
+    """What to change about a picture; what is left out stays."""
+
+    title = TextField(required=False, allow_blank=True, help_text="At most 200 characters; empty for none.")
+    is_decorative = serializers.BooleanField(required=False, help_text="`true` empties its alt text.")
+    long_description = TextField(
+        required=False, allow_blank=True, trim_whitespace=False, help_text="At most 2,000 characters; empty for none."
+    )
+    tags = serializers.ListField(
+        child=TextField(), required=False, help_text="Exactly these, 20 at most; on your own pictures only."
+    )
+
+
+# --- Albums and tags -----------------------------------------------------------------------------------------------
+
+
+class AlbumSerializer(serializers.ModelSerializer[Album]):
+    """Pictures that their owner put together."""
+
+    owner = serializers.CharField(source="owner.username", help_text="Whose album it is.")
+    pictures = serializers.IntegerField(help_text="How many lie in it.")
+    role = serializers.SerializerMethodField(help_text="What you may do: `own`, `view`, `caption` or `review`.")
+
+    class Meta:
+        model = Album
+        fields = ["id", "name", "owner", "pictures", "role", "created_at"]
+        read_only_fields = fields
+
+    def get_role(self, album: Album) -> str:
+        """Say whether it is the person's own, else the share's role."""
+        return "own" if album.owner_id == self.context["request"].user.pk else str(getattr(album, "role", "view"))
+
+
+class AlbumNameBody(Strict):
+    """What an album or a tag is called."""
+
+    name = TextField(allow_blank=True, help_text="At most 120 characters for an album, 60 for a tag.")
+
+
+class AlbumPicturesBody(Strict):
+    """Which pictures to add and to take out; 1,000 each at most. Those that are not yours are passed over."""
+
+    add = serializers.ListField(child=serializers.UUIDField(), required=False)
+    remove = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class AlbumPicturesSerializer(serializers.Serializer[Any]):
+    """What became of it."""
+
+    added = serializers.IntegerField(help_text="How many are new in the album.")
+    removed = serializers.IntegerField(help_text="How many were taken out.")
+
+
+class ShareSerializer(serializers.ModelSerializer[AlbumShare]):
+    """What a person may do with an album's pictures."""
+
+    user = serializers.CharField(source="user.username", help_text="With whom it is shared.")
+
+    class Meta:
+        model = AlbumShare
+        fields = ["id", "user", "role", "created_at"]
+        read_only_fields = fields
+
+
+class ShareBody(Strict):
+    """With whom to share an album."""
+
+    user = TextField(allow_blank=True, help_text="User name or confirmed e-mail address.")
+    role = serializers.ChoiceField(choices=AlbumShare.Role.choices)
+
+
+class RoleBody(Strict):
+    """What a person may do."""
+
+    role = serializers.ChoiceField(choices=AlbumShare.Role.choices)
+
+
+class LinkSerializer(serializers.ModelSerializer[AlbumLink]):
+    """An address for people without an account. Its secret is kept nowhere."""
+
+    created_by = serializers.CharField(source="created_by.username")
+
+    class Meta:
+        model = AlbumLink
+        fields = ["id", "created_by", "created_at", "expires_at", "last_used_at"]
+        read_only_fields = fields
+
+
+class NewLinkSerializer(LinkSerializer):
+    """A new link with its address, given this once."""
+
+    url = serializers.CharField(help_text="Keep it: it cannot be shown again.")
+
+    class Meta(LinkSerializer.Meta):
+        fields = [*LinkSerializer.Meta.fields, "url"]
+        read_only_fields = fields
+
+
+class LinkBody(Strict):
+    """How long a link lives."""
+
+    days = serializers.IntegerField(min_value=1, max_value=365)
+
+
+class TagSerializer(serializers.ModelSerializer[Tag]):
+    """A word that you find your pictures by."""
+
+    pictures = serializers.IntegerField(help_text="On how many pictures it is.")
+
+    class Meta:
+        model = Tag
+        fields = ["id", "name", "pictures", "created_at"]
+        read_only_fields = fields
+
+
+class MarkBody(Strict):
+    """Which tags to put on which pictures of yours, and which to take off."""
+
+    images = serializers.ListField(child=serializers.UUIDField(), help_text="1,000 at most.")
+    add = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
+    remove = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
+
+
+class MarkedSerializer(serializers.Serializer[Any]):
+    """What became of it."""
+
+    tagged = serializers.IntegerField(help_text="On how many pictures the added tags are now.")
+    untagged = serializers.IntegerField(help_text="How many tags were taken off pictures.")
 
 
 #: How forms and addresses, which have no true and false of their own, may say them.

@@ -5,15 +5,29 @@ from __future__ import annotations
 from django.urls import path, re_path
 from django.urls.resolvers import URLPattern
 
-from captions.api.views import captions, documents, images, jobs, me, models, reviews, searches
+from captions.api.views import (
+    albums,
+    captions,
+    documents,
+    images,
+    jobs,
+    me,
+    models,
+    quality,
+    reviews,
+    searches,
+    uploads,
+)
 from captions.api.waiting import waits_for_job
 
 _IMAGE = "v1/images/<uuid:image_id>/"
+_ALBUM = "v1/albums/<uuid:album_id>/"
 _JOB = "v1/jobs/<uuid:job_id>/"
 
 urlpatterns: list[URLPattern] = [
     path("v1/me/", me.Me.as_view(), name="api-me"),
     path("v1/models/", models.Models.as_view(), name="api-models"),
+    path("v1/quality/", quality.Quality.as_view(), name="api-quality"),
     path("v1/searches/", searches.Searches.as_view(), name="api-searches"),
     path("v1/searches/<uuid:search_id>/", searches.OneSearch.as_view(), name="api-search"),
     path("v1/images/", waits_for_job(images.Images.as_view()), name="api-images"),
@@ -21,6 +35,7 @@ urlpatterns: list[URLPattern] = [
     path(_IMAGE + "recover/", images.Recovery.as_view(), name="api-image-recover"),
     path(_IMAGE + "original/", images.Original.as_view(), name="api-image-original"),
     path(_IMAGE + "screen/", images.Screen.as_view(), name="api-image-screen"),
+    path(_IMAGE + "medium/", images.Medium.as_view(), name="api-image-medium"),
     path(_IMAGE + "thumbnail/", images.Thumbnail.as_view(), name="api-image-thumbnail"),
     path(_IMAGE + "captions/", captions.Captions.as_view(), name="api-image-captions"),
     path(_IMAGE + "captions/<uuid:caption_id>/restore/", captions.Restoration.as_view(), name="api-caption-restore"),
@@ -28,10 +43,22 @@ urlpatterns: list[URLPattern] = [
     path(_IMAGE + "reviews/", reviews.Reviews.as_view(), name="api-image-reviews"),
     path(_IMAGE + "review/", reviews.Decision.as_view(), name="api-image-review"),
     path(_IMAGE + "review/undo/", reviews.TakenBack.as_view(), name="api-image-review-undo"),
+    path("v1/review/next/", reviews.NextReviews.as_view(), name="api-review-next"),
+    path("v1/albums/", albums.Albums.as_view(), name="api-albums"),
+    path(_ALBUM, albums.OneAlbum.as_view(), name="api-album"),
+    path(_ALBUM + "images/", albums.PicturesOfAlbum.as_view(), name="api-album-images"),
+    path(_ALBUM + "shares/", albums.Shares.as_view(), name="api-album-shares"),
+    path(_ALBUM + "shares/<uuid:share_id>/", albums.OneShare.as_view(), name="api-album-share"),
+    path(_ALBUM + "links/", albums.Links.as_view(), name="api-album-links"),
+    path(_ALBUM + "links/<uuid:link_id>/", albums.OneLink.as_view(), name="api-album-link"),
+    path("v1/tags/", albums.Tags.as_view(), name="api-tags"),
+    path("v1/tags/<uuid:tag_id>/", albums.OneTag.as_view(), name="api-tag"),
     path("v1/jobs/", jobs.Jobs.as_view(), name="api-jobs"),
     path(_JOB, jobs.OneJob.as_view(), name="api-job"),
     path(_JOB + "cancel/", jobs.Cancellation.as_view(), name="api-job-cancel"),
     path(_JOB + "retry/", jobs.Retry.as_view(), name="api-job-retry"),
+    path("v1/uploads/", uploads.Uploads.as_view(), name="api-uploads"),
+    path("v1/uploads/<uuid:upload_id>/", uploads.OneUpload.as_view(), name="api-upload"),
     path("schema/", documents.Schema.as_view(), name="schema"),
     path("schema", documents.Schema.as_view()),
     path("docs/", documents.Docs.as_view(), name="docs"),

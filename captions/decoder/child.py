@@ -19,7 +19,7 @@ import traceback
 from typing import Any
 
 from captions.decoder import fences, pictures, wire
-from captions.decoder.contract import DecodeRefused, Limits
+from captions.decoder.contract import RENDITIONS, DecodeRefused, Limits
 
 LOOK_AROUND_SECONDS = 5
 
@@ -202,11 +202,9 @@ def _answer(data: bytes, limits: Limits) -> bytes:
     except DecodeRefused as refused:
         return wire.answer({"refused": refused.code, "detail": refused.detail})
     facts = {
-        field.name: getattr(drawn, field.name)
-        for field in dataclasses.fields(drawn)
-        if field.name not in ("thumbnail", "screen")
+        field.name: getattr(drawn, field.name) for field in dataclasses.fields(drawn) if field.name not in RENDITIONS
     }
-    return wire.answer({"drawn": facts}, drawn.thumbnail, drawn.screen)
+    return wire.answer({"drawn": facts}, *(getattr(drawn, name) for name in RENDITIONS))
 
 
 def _read_all(descriptor: int, most: int) -> bytes:

@@ -11,6 +11,9 @@ WEBP_EDGE = 16_383
 #: The formats that are read, as people write them. MPO files (phones with two lenses) are reported as JPEG.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF", "AVIF")
 
+#: What the decoder writes of each picture, in the order in which it is handed over.
+RENDITIONS: tuple[str, ...] = ("thumbnail", "medium", "screen")
+
 #: Words for people, by code: what is so, then what to do. A code never changes its meaning.
 REFUSALS: dict[str, str] = {
     "unsupported_format": (
@@ -54,6 +57,7 @@ class Limits:
     :param cpu_seconds: processor time for the picture; whole seconds, the kernel counts no finer.
     :param wall_seconds: time by the clock for the picture, waiting for a free place not counted.
     :param thumbnail_edge: longest side of the thumbnail in pixels; never enlarged.
+    :param medium_edge: longest side of the medium rendition in pixels; never larger than the screen rendition.
     :param screen_edge: longest side of the screen rendition in pixels; never enlarged. At most 16,383 (WebP).
     :param heif: whether HEIC and HEIF are read (needs pillow-heif).
     :param avif: whether AVIF is read.
@@ -67,6 +71,7 @@ class Limits:
     cpu_seconds: int = 10
     wall_seconds: int = 20
     thumbnail_edge: int = 480
+    medium_edge: int = 800
     screen_edge: int = 1600
     heif: bool = True
     avif: bool = True
@@ -75,7 +80,7 @@ class Limits:
         numbers = {name: value for name, value in vars(self).items() if not isinstance(value, bool)}
         if wrong := [name for name, value in numbers.items() if value < 1]:
             raise ValueError(f"limits must be at least 1: {', '.join(wrong)}")
-        if max(self.thumbnail_edge, self.screen_edge) > WEBP_EDGE:
+        if max(self.thumbnail_edge, self.medium_edge, self.screen_edge) > WEBP_EDGE:
             raise ValueError(f"a WebP picture has at most {WEBP_EDGE} pixels a side")
 
 
@@ -95,7 +100,8 @@ class Decoded:
 
     ``width`` and ``height`` are those of the upright picture in pixels. ``orientation`` is the EXIF value found in
     the file (1 to 8), ``mode`` Pillow's name of its pixel layout, ``profile`` says whether its colour profile was
-    ``applied``, ``ignored`` (damaged, too large, or of the wrong kind) or ``absent``. ``cpu_seconds`` and
+    ``applied``, ``ignored`` (damaged, too large, or of the wrong kind) or ``absent``. ``blurhash`` are its colours in a
+    few letters (https://blurha.sh). ``cpu_seconds`` and
     ``peak_bytes`` are what decoding cost.
     """
 
@@ -105,11 +111,13 @@ class Decoded:
     frames: int
     is_animated: bool
     thumbnail: Rendition
+    medium: Rendition
     screen: Rendition
     had_alpha: bool
     orientation: int
     mode: str
     profile: str
+    blurhash: str
     cpu_seconds: float = field(default=0.0, compare=False)
     peak_bytes: int = field(default=0, compare=False)
 

@@ -1,4 +1,4 @@
-"""From the bytes of a file to facts and two renditions. Runs in the child only, inside the fences.
+"""From the bytes of a file to facts and three renditions. Runs in the child only, inside the fences.
 
 The order matters: format by content, then size and frames from the header, and only then pixels.
 """
@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import blurhash
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -62,6 +63,8 @@ TIFF_SUBFILE_TYPE, TIFF_BITS, TIFF_SUB_IFDS, DNG_VERSION = 254, 258, 330, 50706
 ANIMATED_FORMATS = {"GIF", "PNG", "WEBP", "AVIF"}
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 WEBP_QUALITY = 82
+BLUR_SIDE, BLUR_PARTS = 24, (4, 3)  # pixels it is computed from, and its waves across and down
+MEDIUM_QUALITY = 90  # captioners look at it: at 82 their pixels would be off by more than one step of 255
 WEBP_METHOD = 4
 
 SRGB = ImageCms.createProfile("sRGB")
@@ -81,8 +84,11 @@ class Drawn:
     mode: str
     profile: str
     thumbnail_size: tuple[int, int]
+    blurhash: str
+    medium_size: tuple[int, int]
     screen_size: tuple[int, int]
     thumbnail: bytes
+    medium: bytes
     screen: bytes
 
 
@@ -174,6 +180,7 @@ def _draw(data: bytes, kind: str, bones: Skeleton, limits: Limits) -> Drawn:
         width, height = upright.size
     screen, had_alpha, profile = _screen(upright, profile_data, fit((width, height), limits.screen_edge), limits)
     thumbnail = _resized(screen, fit((width, height), limits.thumbnail_edge))
+    medium = _resized(screen, fit((width, height), min(limits.medium_edge, limits.screen_edge)))
     return Drawn(
         format=kind,
         width=width,
@@ -185,10 +192,22 @@ def _draw(data: bytes, kind: str, bones: Skeleton, limits: Limits) -> Drawn:
         mode=mode,
         profile=profile,
         thumbnail_size=thumbnail.size,
+        blurhash=_blurhash(thumbnail),
+        medium_size=medium.size,
         screen_size=screen.size,
         thumbnail=_webp(thumbnail),
+        medium=_webp(medium, MEDIUM_QUALITY),
         screen=_webp(screen),
     )
+
+
+def _blurhash(thumbnail: Image.Image) -> str:
+    """Give the picture's colours in 28 letters (https://blurha.sh), for pages to show until its file is there."""
+    small = thumbnail.resize((BLUR_SIDE, BLUR_SIDE), Image.Resampling.BOX)
+    values = list(small.tobytes())
+    pixels = [values[at : at + 3] for at in range(0, len(values), 3)]
+    rows = [pixels[at : at + BLUR_SIDE] for at in range(0, len(pixels), BLUR_SIDE)]
+    return str(blurhash.encode(rows, *BLUR_PARTS))
 
 
 def _frames(picture: ImageFile.ImageFile, kind: str, bones: Skeleton) -> int:
@@ -355,9 +374,9 @@ def _resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _webp(picture: Image.Image) -> bytes:
+def _webp(picture: Image.Image, quality: int = WEBP_QUALITY) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
+    picture.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     return out.getvalue()
 
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -30,6 +31,7 @@ from captions.decoder.contract import (
     FORMATS,
     MIB,
     REFUSALS,
+    RENDITIONS,
     Decoded,
     DecodeRefused,
     DecoderUnavailable,
@@ -104,8 +106,8 @@ class Pool:
         """Process id of the warmed-up process."""
         return self._current().process.pid
 
-    def decode(self, source: Path, *, thumbnail: Path, screen: Path, limits: Limits) -> Decoded:
-        """Read the picture at `source` and write its two renditions. See `captions.decoder.decode`."""
+    def decode(self, source: Path, *, thumbnail: Path, medium: Path, screen: Path, limits: Limits) -> Decoded:
+        """Read the picture at `source` and write its three renditions. See `captions.decoder.decode`."""
         with _opened(source, limits) as descriptor:
             if not self._places.acquire(timeout=QUEUE_SECONDS):
                 raise DecoderUnavailable(f"no free place for {QUEUE_SECONDS} seconds")
@@ -114,11 +116,12 @@ class Pool:
             finally:
                 self._places.release()
         facts, blobs = _checked_answer(ended, limits)
-        renditions = _write_renditions(((thumbnail, blobs[0]), (screen, blobs[1])), facts)
+        written = _write_renditions({"thumbnail": thumbnail, "medium": medium, "screen": screen}, blobs, facts)
         return Decoded(
             **{name: facts[name] for name in _PLAIN_FACTS},
-            thumbnail=renditions[0],
-            screen=renditions[1],
+            thumbnail=written["thumbnail"],
+            medium=written["medium"],
+            screen=written["screen"],
             cpu_seconds=ended.cpu_seconds,
             peak_bytes=ended.peak_bytes,
         )
@@ -340,11 +343,16 @@ def _manner_of_death(status: int) -> str:
 
 # --- nothing that a child says is believed ------------------------------------------------------------------------
 
-_PLAIN_FACTS = ("format", "width", "height", "frames", "is_animated", "had_alpha", "orientation", "mode", "profile")
+_PLAIN_FACTS = (
+    *("format", "width", "height", "frames", "is_animated", "had_alpha", "orientation", "mode", "profile"),
+    "blurhash",
+)
+#: The letters of a BlurHash of at most 4 times 4 waves.
+BLURHASH = re.compile(r"[0-9A-Za-z#$%*+,\-.:;=?@\[\]^_{|}~]{6,36}")
 
 
-def _checked_answer(ended: _Ended, limits: Limits) -> tuple[dict[str, Any], list[bytes]]:
-    """The facts and the two WebP blobs of an answer, each value checked.
+def _checked_answer(ended: _Ended, limits: Limits) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The facts of an answer and the WebP blob of each rendition, each value checked.
 
     :raises DecodeRefused: with the child's refusal, or `decoder_crashed` when the answer makes no sense.
     """
@@ -354,7 +362,7 @@ def _checked_answer(ended: _Ended, limits: Limits) -> tuple[dict[str, Any], list
             code, detail = message["refused"], str(message.get("detail", ""))
             _insist(code in REFUSALS)
         else:
-            return _checked_facts(message["drawn"], blobs, limits), blobs
+            return _checked_facts(message["drawn"], blobs, limits), dict(zip(RENDITIONS, blobs, strict=True))
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise DecodeRefused("decoder_crashed", "the decoder's answer makes no sense") from error
     raise DecodeRefused(code, detail)
@@ -380,13 +388,11 @@ def _checked_facts(facts: dict[str, Any], blobs: list[bytes], limits: Limits) ->
     _insist(facts["frames"] <= limits.max_frames and facts["orientation"] <= 8)
     _insist(isinstance(facts["is_animated"], bool) and isinstance(facts["had_alpha"], bool))
     _insist(isinstance(facts["mode"], str) and len(facts["mode"]) <= 8 and facts["mode"].isascii())
-    _insist(len(blobs) == 2)
-    for name, blob, edge in (
-        ("thumbnail_size", blobs[0], limits.thumbnail_edge),
-        ("screen_size", blobs[1], limits.screen_edge),
-    ):
+    _insist(isinstance(facts["blurhash"], str) and bool(BLURHASH.fullmatch(facts["blurhash"])))
+    _insist(len(blobs) == len(RENDITIONS))
+    for name, blob in zip(RENDITIONS, blobs, strict=True):
         size = plain_webp_size(blob)
-        _insist(list(size) == facts[name] and max(size) <= edge)
+        _insist(list(size) == facts[f"{name}_size"] and max(size) <= getattr(limits, f"{name}_edge"))
     return facts
 
 
@@ -417,24 +423,23 @@ def _insist(truth: bool) -> None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def _write_renditions(files: Sequence[tuple[Path, bytes]], facts: dict[str, Any]) -> list[Rendition]:
-    """Write both files or none: each beside its place first, then moved there in one step."""
-    drafts: list[Path] = []
+def _write_renditions(paths: dict[str, Path], blobs: dict[str, bytes], facts: dict[str, Any]) -> dict[str, Rendition]:
+    """Write all files or none: each beside its place first, then moved there in one step."""
+    drafts: dict[str, Path] = {}
     try:
-        for path, data in files:
-            draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-            drafts.append(draft)
-            _write_through(draft, data)
-        for draft, (path, _) in zip(drafts, files, strict=True):
-            draft.replace(path)
+        for name, path in paths.items():
+            drafts[name] = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+            _write_through(drafts[name], blobs[name])
+        for name, draft in drafts.items():
+            draft.replace(paths[name])
     finally:
-        for draft in drafts:
+        for draft in drafts.values():
             draft.unlink(missing_ok=True)
-    sizes = (facts["thumbnail_size"], facts["screen_size"])
-    return [
-        Rendition(path=path, width=width, height=height, bytes=len(data))
-        for (path, data), (width, height) in zip(files, sizes, strict=True)
-    ]
+    return {name: _rendition(path, facts[f"{name}_size"], blobs[name]) for name, path in paths.items()}
+
+
+def _rendition(path: Path, size: list[int], data: bytes) -> Rendition:
+    return Rendition(path=path, width=size[0], height=size[1], bytes=len(data))
 
 
 def _write_through(path: Path, data: bytes) -> None:
@@ -450,20 +455,21 @@ def _write_through(path: Path, data: bytes) -> None:
 _POOL = Pool()
 
 
-def decode(source: Path, *, thumbnail: Path, screen: Path, limits: Limits) -> Decoded:
-    """Read the picture at `source` and write its two renditions (WebP, upright, sRGB, no metadata).
+def decode(source: Path, *, thumbnail: Path, medium: Path, screen: Path, limits: Limits) -> Decoded:
+    """Read the picture at `source` and write its three renditions (WebP, upright, sRGB, no metadata).
 
-    `source` is opened for reading only. The renditions are on disk when this returns; when it raises, neither is
+    `source` is opened for reading only. The renditions are on disk when this returns; when it raises, none is
     there. Blocks for as long as the picture takes, so call it in a thread; several threads may call it at once.
 
     :param source: the uploaded file; its name is not looked at.
     :param thumbnail: where the small rendition goes; a file there is replaced.
+    :param medium: where the rendition goes that most captioners read; a file there is replaced.
     :param screen: where the large rendition goes; a file there is replaced.
     :raises DecodeRefused: the picture cannot be taken; `code` is a key of `REFUSALS`.
     :raises DecoderUnavailable: the decoder cannot be started or is overloaded; try again later.
     :raises OSError: `source` cannot be opened, or a rendition cannot be written.
     """
-    return _POOL.decode(source, thumbnail=thumbnail, screen=screen, limits=limits)
+    return _POOL.decode(source, thumbnail=thumbnail, medium=medium, screen=screen, limits=limits)
 
 
 def sandbox_report() -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from captions.models.account import Account
 from captions.models.album import Album, AlbumImage, AlbumLink, AlbumShare, ImageTag, SavedSearch, Tag
+from captions.models.automatic import AutoApproval, AutoApproveRun
 from captions.models.caption import Caption, CaptionImmutable
+from captions.models.change import ImageChange
 from captions.models.control import QueueControl
 from captions.models.desk import Calibration, ReviewLease, ReviewPolicy, SecondReview
 from captions.models.image import Image
@@ -22,12 +24,15 @@ __all__ = [
     "AlbumLink",
     "AlbumShare",
     "ApiToken",
+    "AutoApproval",
+    "AutoApproveRun",
     "Calibration",
     "Caption",
     "CaptionImmutable",
     "CaptionJob",
     "DraftToReview",
     "Image",
+    "ImageChange",
     "ImageTag",
     "Import",
     "JobEvent",

@@ -89,7 +89,9 @@ class Calibration(models.Model):
     """How a draft's features became the chance that a reviewer approves it unchanged, learned from decisions.
 
     The newest row counts. `fitted` holds what is needed to compute a score; `bins` the reliability diagram: for each
-    bin the mean score, the share that was approved unchanged, and the number of decisions.
+    bin the mean score, the share that was approved unchanged, and the number of decisions. `thresholds` says for each
+    threshold how many decisions scored as much or more, and how many of those were approvals; `by_model` holds
+    decisions, approvals, mean score and Brier score of each model. All of them are of scores held out from the fit.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -98,6 +100,8 @@ class Calibration(models.Model):
     approved = models.PositiveIntegerField()
     fitted = models.JSONField(default=dict)
     bins = models.JSONField(default=list)
+    thresholds = models.JSONField(default=list)
+    by_model = models.JSONField(default=list)
     brier = models.FloatField(help_text="Mean squared difference of score and outcome, on decisions held out.")
     fitted_at = models.DateTimeField(auto_now_add=True)
 

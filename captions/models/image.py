@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Image(models.Model):
-    """The untouched original, what the decoder found in it, and its two renditions.
+    """The untouched original, what the decoder found in it, and its renditions.
 
     `width` and `height` are those of the upright picture, in pixels. `bytes` is the size of the original. Files are
     named by the id alone; `filename` is what the uploader called it and is never part of a path.
@@ -64,6 +64,8 @@ class Image(models.Model):
     bytes = models.PositiveBigIntegerField()
     thumbnail_width = models.PositiveIntegerField()
     thumbnail_height = models.PositiveIntegerField()
+    medium_width = models.PositiveIntegerField(default=0, db_default=0, help_text="0: added before there was one.")
+    medium_height = models.PositiveIntegerField(default=0, db_default=0)
     screen_width = models.PositiveIntegerField()
     screen_height = models.PositiveIntegerField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.EMPTY)

@@ -11,7 +11,7 @@ from captions.models.image import Image
 class SearchWords(models.Model):
     """The current words of one living image, as `captions.searching.tokens` cuts them; kept by `captions.wordindex`.
 
-    Migration 0010_search hangs the database's own index on this table: on PostgreSQL the generated column `vector` with
+    Migration 0011_search hangs the database's own index on this table: on PostgreSQL the generated column `vector` with
     a GIN index, and a trigram index on `plain`; on SQLite two FTS5 tables that triggers keep. `id` rises in the order
     in which images came in, so that the newest matches are found without sorting. An image in the trash has no row.
     """

@@ -45,3 +45,8 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def pictures_a_minute(self) -> float | None:
+        """How many pictures it captions a minute while it works; None until it has said so."""
+        return 60 / self.seconds_per_image if self.seconds_per_image else None

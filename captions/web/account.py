@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from captions import selectors, tokens
 from captions.errors import DeskError
 from captions.models import ApiToken
-from captions.web.context import THEMES
+from captions.web.context import THEMES, VIEWS
 from captions.web.doors import PersonRequest, go_back, person_only
 
 YEAR = 365 * 24 * 3600
@@ -75,9 +75,11 @@ def token_revoke(request: PersonRequest, token_id: UUID) -> HttpResponseBase:
 
 @require_POST
 def preferences(request: HttpRequest) -> HttpResponseBase:
-    """Remember theme and keys in cookies, so that the server writes them into every page and none flashes."""
+    """Remember theme, keys and layout in cookies, so that the server writes them into every page and none flashes."""
     response = HttpResponse(status=204) if request.headers.get("HX-Request") == "true" else redirect(go_back(request))
-    theme, keys = request.POST.get("theme", ""), request.POST.get("keys", "")
+    theme, keys, view = (request.POST.get(name, "") for name in ("theme", "keys", "view"))
+    if view in VIEWS:
+        response.set_cookie("view", view, max_age=YEAR, samesite="Lax", secure=request.is_secure())
     if theme in THEMES:
         response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure())
     if keys in ("on", "off"):

@@ -11,11 +11,14 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from captions import ledger, selectors
+from captions import ledger, permissions, selectors
 from captions.errors import FAILURES, DeskError
 from captions.models import Caption, CaptionJob, Image, Review
+from captions.permissions import Rights
 from captions.web import wording
+from captions.web.paging import mark_of
 
 
 class Look(StrEnum):
@@ -46,6 +49,7 @@ MARKS = {
 OPEN = (Look.QUEUE, Look.WAIT, Look.RUN)
 # The mean over recent batches is not there before the first batch; a CPU takes about this long for one picture.
 _SECONDS_WHEN_UNKNOWN = 3.0
+NARROWEST, WIDEST = 40, 300  # hundredths of the height; what is beyond gets a mat
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,22 @@ class Card:
     percent: int = 0
     can_use_another_model: bool = False
     serving_name: str = ""
+
     is_redrafting: bool = False
     lacks: str = ""
     problem: DeskError | None = field(default=None, compare=False)
+    rights: Rights = field(default=Rights())
+
+    @property
+    def place(self) -> str:
+        """The mark that stands for "after this picture"."""
+        return mark_of(self.image)
+
+    @property
+    def shape(self) -> str:
+        """The class of its width over its height, in steps of a twentieth: rows know their sizes without a file."""
+        ratio = 100 * self.image.thumbnail_width / self.image.thumbnail_height
+        return f"r-{min(WIDEST, max(NARROWEST, round(ratio / 5) * 5))}"
 
     @property
     def caption(self) -> Caption | None:
@@ -107,7 +124,9 @@ class Card:
 
     @property
     def alt(self) -> str:
-        """The approved caption; a draft nobody vouched for is never used as alt text."""
+        """The approved caption, nothing for a decorative picture; a draft nobody vouched for is never alt text."""
+        if self.image.is_decorative:
+            return ""
         if self.image.published_caption is not None:
             return self.image.published_caption.text
         name = f", file {self.image.filename}" if self.image.filename else ""
@@ -124,11 +143,18 @@ class _Facts:
     places: dict[UUID, selectors.Place]
     serving: selectors.Serving
     viewer: User
+    rights: dict[UUID, Rights]
 
 
-def cards_of(images: Sequence[Image], *, viewer: User, problem: DeskError | None = None) -> list[Card]:
+def cards_of(
+    images: Sequence[Image],
+    *,
+    viewer: User,
+    problem: DeskError | None = None,
+    serving: selectors.Serving | None = None,
+) -> list[Card]:
     """Build the cards of one page with a fixed number of queries, however many there are."""
-    serving = selectors.serving()
+    serving = serving or selectors.serving()
     jobs = _newest_jobs(image.pk for image in images)
     facts = _Facts(
         jobs=jobs,
@@ -137,13 +163,16 @@ def cards_of(images: Sequence[Image], *, viewer: User, problem: DeskError | None
         seen=_newest_decisions(image.pk for image in images),
         serving=serving,
         viewer=viewer,
+        rights=permissions.rights(viewer, images),
     )
     return [_card(image, facts, problem) for image in images]
 
 
-def card_of(image: Image, *, viewer: User, problem: DeskError | None = None) -> Card:
+def card_of(
+    image: Image, *, viewer: User, problem: DeskError | None = None, serving: selectors.Serving | None = None
+) -> Card:
     """Build one card."""
-    return cards_of([image], viewer=viewer, problem=problem)[0]
+    return cards_of([image], viewer=viewer, problem=problem, serving=serving)[0]
 
 
 def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
@@ -164,6 +193,7 @@ def _card(image: Image, facts: _Facts, problem: DeskError | None) -> Card:
         is_redrafting=look not in OPEN and bool(job and job.is_open),
         lacks=lack.words if lack else "",
         problem=problem,
+        rights=facts.rights[image.pk],
     )
 
 
@@ -221,6 +251,8 @@ def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review 
         return Provenance(f"{by}: {why}" if why else by, at=review.created_at)
     if caption is None:
         return Provenance("Added", at=image.created_at, joint=" ")
+    if image.is_decorative and image.published_caption_id is None:
+        return origin(caption, viewer=viewer)
     if look is Look.APPROVED and review is not None:
         return Provenance(_approved(image.published_caption or caption, review, viewer=viewer), at=review.created_at)
     return origin(caption, viewer=viewer)
@@ -247,6 +279,9 @@ _DEED = {
 
 def _approved(caption: Caption, review: Review, *, viewer: User) -> str:
     reviewer = wording.person(review.reviewer, viewer=viewer)
+    if review.is_automatic:
+        words = {"model": wording.captioner(caption.model), "rule": wording.rule(review, viewer=viewer)}
+        return _("Drafted by %(model)s, approved by %(rule)s") % words
     if caption.kind == Caption.Kind.GENERATED:
         return f"Drafted by {wording.captioner(caption.model)}, approved by {reviewer}"
     deed = _DEED[Caption.Kind(caption.kind)]
@@ -266,14 +301,16 @@ def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenan
 
 def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:
     ids = list(images)
-    newest = CaptionJob.objects.filter(image=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
+    newest = (
+        CaptionJob.objects.filter(image=OuterRef("pk"), is_trial=False).order_by("-created_at", "-id").values("pk")[:1]
+    )
     chosen = Image.objects.filter(pk__in=ids).annotate(newest=Subquery(newest)).values("newest")
     return {job.image_id: job for job in CaptionJob.objects.filter(pk__in=chosen)}
 
 
 def _standing_reviews(images: Iterable[UUID]) -> dict[UUID, Review]:
     """Give the last decision of each image that was not taken back."""
-    decisions = ledger.standing(Review.objects.filter(image__in=list(images))).select_related("reviewer")
+    decisions = ledger.standing(Review.objects.filter(image__in=list(images))).select_related("reviewer", "by_rule")
     return {review.image_id: review for review in decisions.order_by("id")}
 
 

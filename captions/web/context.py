@@ -12,8 +12,10 @@ from django.urls import NoReverseMatch, reverse
 from captions import counts, selectors
 from captions.counts import Counted
 from captions.models import Account, Image
+from captions.permissions import is_operator, is_reviewer
 
 THEMES = ("light", "dark")
+VIEWS = ("cards", "rows")
 
 
 class Frame:
@@ -44,10 +46,10 @@ class Frame:
         user = getattr(self._request, "user", None)
         return user.get_username() if user is not None and user.is_authenticated else ""
 
-    @cached_property
+    @property
     def serving(self) -> selectors.Serving:
         """Which model answers at this moment."""
-        return selectors.serving()
+        return serving_of(self._request)
 
     @cached_property
     def drafts_waiting(self) -> Counted:
@@ -55,10 +57,21 @@ class Frame:
         return counts.by_state(self._request.user, Image.State.DRAFT)[Image.State.DRAFT]
 
     @cached_property
+    def to_review(self) -> str:
+        """How many drafts the person may decide on, others' included for reviewers; "" for none."""
+        count = selectors.drafts_waiting(self._request.user)
+        return f"{count}+" if count >= selectors.COUNTED else str(count or "")
+
+    @cached_property
     def has_first_password(self) -> bool:
         """Whether the person still uses the password that was printed at the first start."""
         account = Account.objects.filter(user__username=self.person, has_first_password=True)
         return bool(self.person) and account.exists()
+
+    @cached_property
+    def is_reviewer(self) -> bool:
+        """Whether the person decides on everybody's captions."""
+        return is_reviewer(self._request.user)
 
     @property
     def may_sign_up(self) -> bool:
@@ -73,10 +86,30 @@ class Frame:
         except NoReverseMatch:
             return ""
 
+    @cached_property
+    def is_operator(self) -> bool:
+        """Whether the person looks after the queue and the workers."""
+        return bool(self.person) and is_operator(self._request.user)
+
     @property
     def admin_url(self) -> str:
         """Where operators and reviewers work, or "" for everybody else."""
         return reverse("admin:index") if getattr(self._request.user, "is_staff", False) else ""
+
+
+def serving_of(request: HttpRequest) -> selectors.Serving:
+    """Look at the workers once a request: its view, its cards and its frame all tell the same."""
+    known: selectors.Serving | None = getattr(request, "_serving", None)
+    if known is None:
+        known = selectors.serving()
+        request._serving = known  # type: ignore[attr-defined]  # lives and dies with the request
+    return known
+
+
+def view_of(request: HttpRequest) -> str:
+    """Read how the gallery is laid out: cards with words and acts, or rows of pictures alone."""
+    view = request.COOKIES.get("view", "")
+    return view if view in VIEWS else VIEWS[0]
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -13,12 +13,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from captions import jobs, ledger, review, selectors, trash
+from captions import jobs, languages, ledger, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import CaptionJob, Image
 from captions.params import ParamsInvalid
+from captions.permissions import may_caption
 from captions.web import gallery, panel, picture
 from captions.web.cards import card_of
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.reading import caption_of, trashed
 
@@ -58,10 +60,12 @@ def edit(request: PersonRequest, image: Image) -> str:
     if seen is None:
         return _write(request, image, text)
     if request.POST.get("approve") == "no":
-        _own(request, image)
-        ledger.edit(caption=seen, author=request.user, text=text)
+        _captioner(request, image)
+        ledger.edit(caption=seen, author=request.user, text=text, language=_language(request))
         return f"Saved the words of picture {image.number}. They wait for a decision."
-    review.edit(image=image, reviewer=request.user, text=text, caption=seen, seen=_seen(request))
+    review.edit(
+        image=image, reviewer=request.user, text=text, caption=seen, seen=_seen(request), language=_language(request)
+    )
     return f"Edited and approved picture {image.number}."
 
 
@@ -72,9 +76,10 @@ def write(request: PersonRequest, image: Image) -> str:
 
 
 def _write(request: PersonRequest, image: Image, text: str) -> str:
-    _own(request, image)
+    _captioner(request, image)
     with transaction.atomic():
-        written = ledger.write(image=image, author=request.user, text=text)
+        language = _language(request) or languages.DEFAULT
+        written = ledger.write(image=image, author=request.user, text=text, language=language)
         if request.POST.get("approve") == "no":
             return f"Saved your words for picture {image.number}. They wait for a decision."
         review.approve(image=image, reviewer=request.user, caption=written)
@@ -100,7 +105,7 @@ def undo(request: PersonRequest, image: Image) -> str:
 @decision
 def restore(request: PersonRequest, image: Image) -> str:
     """Make earlier words the newest again; nothing is lost, another version is added."""
-    _own(request, image)
+    _captioner(request, image)
     chosen = caption_of(image, request.POST.get("caption", ""))
     if chosen is None:
         raise DeskError("not_found")
@@ -111,8 +116,8 @@ def restore(request: PersonRequest, image: Image) -> str:
 @decision
 def cancel(request: PersonRequest, image: Image) -> str:
     """Stop every open job of this image."""
-    _own(request, image)
-    open_jobs = list(CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN))
+    _captioner(request, image)
+    open_jobs = list(CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN))
     if not open_jobs:
         raise DeskError("job_not_open")
     for job in open_jobs:
@@ -123,8 +128,10 @@ def cancel(request: PersonRequest, image: Image) -> str:
 @decision
 def retry(request: PersonRequest, image: Image) -> str:
     """Put the last failed job of this image back into the queue."""
-    _own(request, image)
-    ended = CaptionJob.objects.filter(image=image, state=CaptionJob.State.FAILED).order_by("-finished_at", "-id")
+    _captioner(request, image)
+    ended = CaptionJob.objects.filter(image=image, is_trial=False, state=CaptionJob.State.FAILED).order_by(
+        "-finished_at", "-id"
+    )
     job = ended.first()
     if job is None:
         raise DeskError("job_not_failed")
@@ -139,9 +146,9 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     image = selectors.image(request.user, image_id)
     form = request.POST.dict() if "panel" in request.POST else {}
     model = form.get("model", "")[:200]
-    defaults = selectors.serving().defaults_for(form.get("shown_for", ""))
+    defaults = serving_of(request).defaults_for(form.get("shown_for", ""))
     try:
-        _own(request, image)
+        _captioner(request, image)
         chosen = panel.read(form, defaults=defaults) if form else {}
         _stop_open_jobs(request, image)
         made = jobs.request(image=image, chosen=chosen, model=model)
@@ -156,7 +163,7 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
 def _stop_open_jobs(request: PersonRequest, image: Image) -> None:
     """Where the person asked for another model instead of the one that does not come, give up the old request."""
     if request.GET.get("instead") == "1":
-        for job in CaptionJob.objects.filter(image=image, state__in=CaptionJob.OPEN):
+        for job in CaptionJob.objects.filter(image=image, is_trial=False, state__in=CaptionJob.OPEN):
             jobs.cancel(job=job, by=request.user)
 
 
@@ -182,10 +189,15 @@ def recover(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     return redirect(go_back(request, default="trash"))
 
 
-def _own(request: PersonRequest, image: Image) -> None:
-    """Reviewers see others' pictures and decide on their words; everything else is for the owner."""
-    if image.owner_id != request.user.pk:
+def _captioner(request: PersonRequest, image: Image) -> None:
+    """Let whoever may caption go on; reviewers of everybody's pictures decide on words and do nothing else."""
+    if not may_caption(request.user, image):
         raise DeskError("not_found")
+
+
+def _language(request: PersonRequest) -> str | None:
+    """Give the language that the editor names; None keeps that of the words before."""
+    return request.POST.get("language") or None
 
 
 def _seen(request: PersonRequest) -> str | None:
@@ -223,7 +235,6 @@ def _parts(
     common = {"oob": True, "toast_words": words, "undo_url": undo_url, "place": place, "next": go_back(request)}
     if place == "page":
         return render(request, "picture/parts.html", {**picture.context_of(request, image, problem=problem), **common})
-    card = card_of(image, viewer=request.user, problem=problem)
-    chip = gallery.chip_of(go_back(request))
-    context = {"card": card, "here": go_back(request), **gallery.frame(request, chip), **common}
+    card = card_of(image, viewer=request.user, problem=problem, serving=serving_of(request))
+    context = {"card": card, "here": go_back(request), **gallery.around(request, go_back(request)), **common}
     return render(request, "gallery/parts.html", context)

@@ -19,6 +19,7 @@ _TITLES = {
     400: "This request cannot be read",
     403: "This is not open to you",
     404: "Nothing is here",
+    410: "This has ended",
     409: "Something changed in the meantime",
     413: "This is too large",
     429: "That is more than one person may ask for",

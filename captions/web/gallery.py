@@ -8,19 +8,19 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import counts, jobs, review, selectors, trash
 from captions.errors import DeskError
 from captions.models import Image
-from captions.web import wording
+from captions.web import adding_form, wording
 from captions.web.cards import cards_of
+from captions.web.context import serving_of, view_of
 from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.paging import page_of
 
@@ -102,19 +102,29 @@ _CHIP = {chip.name: chip for chip in CHIPS}
 def gallery(request: PersonRequest) -> HttpResponse:
     """Show one page of the person's pictures, or for htmx only its cards."""
     chip = chip_of(request.get_full_path())
-    after = request.GET.get("after", "")
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
     rows = selectors.images(request.user)
     if chip.states:
         rows = rows.filter(state__in=chip.states)
-    page = page_of(rows, after=after, size=PAGE)
-    context = {
-        "cards": cards_of(page.rows, viewer=request.user),
-        "next_page": _address(chip, page.after) if page.after else "",
-        "here": _address(chip, after),
+    page = page_of(rows, after=after, before=before, size=PAGE)
+    context: dict[str, Any] = {
+        "cards": cards_of(page.rows, viewer=request.user, serving=serving_of(request)),
+        # A part of the page that is fetched by itself goes on in its own direction only: its other end is there.
+        "next_page": _address(chip, after=page.after) if page.after and not (request.htmx and before) else "",
+        "newer_page": _address(chip, before=page.before) if page.before and not (request.htmx and after) else "",
+        "here": _address(chip, after=after, before=before),
     }
     if request.htmx:
         return render(request, "gallery/cards.html", context)
-    return render(request, "gallery/page.html", {**context, **frame(request, chip), "after": after} | _adding())
+    context |= {
+        **frame(request, chip),
+        "after": after or before,
+        "view": view_of(request),
+        "adding": adding_form.frame(),
+        "own_albums": selectors.albums(request.user),
+        "own_tags": selectors.tags(request.user),
+    }
+    return render(request, "gallery/page.html", context)
 
 
 def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
@@ -133,8 +143,23 @@ def frame(request: PersonRequest, chip: Chip) -> dict[str, Any]:
         "empty_title": chip.empty_title,
         "empty_words": chip.empty_words,
         "first_page": _address(chip),
-        "workers_words": workers_words(selectors.serving()),
+        "workers_words": workers_words(serving_of(request)),
     }
+
+
+def around(request: PersonRequest, address: str) -> dict[str, Any]:
+    """Give what stands around the cards at an address; an album's page has neither chips nor sums of its own."""
+    return {"bare": True} if album_address(address) else frame(request, chip_of(address))
+
+
+def album_address(address: str) -> str:
+    """Give the address of the album's page that `address` is or is part of; "" for any other page."""
+    path = urlsplit(address).path
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return ""
+    return path if match.url_name == "album" else ""
 
 
 def workers_words(serving: selectors.Serving) -> str:
@@ -152,15 +177,16 @@ def workers_words(serving: selectors.Serving) -> str:
 def cards(request: PersonRequest) -> HttpResponse:
     """Give the parts of the named cards as they are now, for pages that are open."""
     ids = _ids(request.GET.getlist("id"))
-    rows = selectors.reviewable(request.user).filter(pk__in=ids)  # a reviewer's search may show others' pictures
+    rows = selectors.visible(request.user).filter(pk__in=ids)
     chip = chip_of(request.get_full_path())
+    album = album_address(request.htmx.current_url_abs_path or "")
     context = {
-        "cards": cards_of(list(rows), viewer=request.user),
+        "cards": cards_of(list(rows), viewer=request.user, serving=serving_of(request)),
         "live": request.GET.get("force") != "1",
-        "here": _address(chip),
+        "here": album or _address(chip),
         "oob": True,
     }
-    return render(request, "gallery/live.html", {**context, **frame(request, chip)})
+    return render(request, "gallery/live.html", {**context, **around(request, album or _address(chip))})
 
 
 @person_only
@@ -170,6 +196,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
     name = request.POST.get("act", "") or request.GET.get("act", "")
     act = _ACTS.get(name)
     ids = _ids(request.POST.getlist("image") or request.GET.getlist("image"))
+    if name == "try" and ids:
+        return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
     back = redirect(go_back(request))
     if act is None or not ids:
         messages.warning(request, "Select pictures first, then choose what to do with them.")
@@ -191,13 +219,21 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
 
 
 def _reachable(request: PersonRequest, act: str) -> QuerySet[Image]:
-    return selectors.trash(request.user) if act == "recover" else selectors.images(request.user)
+    reach = {"recover": selectors.trash, "approve": selectors.reviewable, "again": selectors.captionable}
+    return reach.get(act, selectors.images)(request.user)
 
 
 def _approve(request: PersonRequest, image: Image) -> int:
     if image.state != State.DRAFT:
         return 0
     review.approve(image=image, reviewer=request.user)
+    return 1
+
+
+def _reject(request: PersonRequest, image: Image) -> int:
+    if image.state != State.DRAFT:
+        return 0
+    review.reject(image=image, reviewer=request.user)
     return 1
 
 
@@ -217,26 +253,11 @@ def _recover(request: PersonRequest, image: Image) -> int:
 
 _ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
     "approve": (_approve, "Approved the drafts of {}."),
+    "reject": (_reject, "Rejected the drafts of {}."),
     "again": (_again, "{} went into the queue."),
     "discard": (_discard, "{} went into the trash."),
     "recover": (_recover, "{} came back."),
 }
-
-
-def _adding() -> dict[str, Any]:
-    limit = settings.MAX_UPLOAD_BYTES
-    return {
-        "max_bytes": limit,
-        "max_words": f"{limit // (1024 * 1024)} MB",
-        "accept": "image/*,.heic,.heif,.avif,.tif,.tiff",
-        "formats": ", ".join(formats()),
-    }
-
-
-def formats() -> Iterable[str]:
-    """Name the formats that this desk takes, in the order people know them."""
-    names = ["JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP"]
-    return names + ["HEIC"] * settings.ACCEPT_HEIF + ["AVIF"] * settings.ACCEPT_AVIF
 
 
 def _ids(raw: Iterable[str]) -> list[UUID]:
@@ -249,8 +270,9 @@ def _ids(raw: Iterable[str]) -> list[UUID]:
     return found
 
 
-def _address(chip: Chip, after: str = "") -> str:
-    query = {key: value for key, value in (("show", chip.name if chip.states else ""), ("after", after)) if value}
+def _address(chip: Chip, *, after: str = "", before: str = "") -> str:
+    parts = {"show": chip.name if chip.states else "", "after": after, "before": before}
+    query = {key: value for key, value in parts.items() if value}
     return reverse("gallery") + (f"?{urlencode(query)}" if query else "")
 
 

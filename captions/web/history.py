@@ -9,9 +9,10 @@ from itertools import groupby
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
 
 from captions.errors import FAILURES
-from captions.models import Caption, CaptionJob, Image, Review
+from captions.models import Caption, CaptionJob, Image, ImageChange, Review
 from captions.web import wording
 from captions.web.difference import Piece, difference
 
@@ -47,6 +48,7 @@ def history(
     reviews: Iterable[Review],
     jobs: Iterable[CaptionJob],
     viewer: User,
+    changes: Iterable[ImageChange] = (),
 ) -> list[Entry]:
     """Tell everything that happened to the words of `image`, newest first."""
     listed = sorted(captions, key=lambda caption: (caption.created_at, caption.id))
@@ -55,6 +57,7 @@ def history(
         *_by_models(image, listed),
         *(_decision(image, review, viewer) for review in reviews),
         *(_ended(job) for job in jobs if job.state in (CaptionJob.State.FAILED, CaptionJob.State.CANCELLED)),
+        *(_changed(change, viewer) for change in changes),
         Entry(
             at=image.created_at,
             deed="Added",
@@ -69,15 +72,16 @@ def history(
 
 def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[Entry]:
     numbers = {caption.id: f"version {number}" for number, caption in enumerate(captions, 1)}
+    on_show = {image.caption_id, *[one.id for one in captions if one.purpose == Caption.Purpose.LONG][-1:]}
     return [
         Entry(
             at=caption.created_at,
-            deed=_DEEDS[Caption.Kind(caption.kind)],
+            deed=_deed(caption),
             who=f"by {wording.person(caption.author, viewer=viewer)}",
             caption=caption,
             pieces=_pieces(caption),
             compared=_compared(caption, numbers),
-            can_restore=caption.id != image.caption_id,
+            can_restore=caption.id not in on_show,
             order=1,
         )
         for caption in captions
@@ -85,10 +89,34 @@ def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[
     ]
 
 
+def _deed(caption: Caption) -> str:
+    if caption.purpose == Caption.Purpose.LONG:
+        return {
+            Caption.Kind.EDITED: _("Long description edited"),
+            Caption.Kind.RESTORED: _("Long description restored"),
+        }.get(Caption.Kind(caption.kind), _("Long description written"))
+    return _DEEDS[Caption.Kind(caption.kind)]
+
+
+def _changed(change: ImageChange, viewer: User) -> Entry:
+    """Tell of a change of the title, of the decorative switch, or of a long description that was taken away."""
+    subject = ImageChange.Subject(change.subject)
+    if subject is ImageChange.Subject.DECORATIVE:
+        deed = _("Called decorative") if change.after else _("Not decorative any more")
+    elif subject is ImageChange.Subject.TITLE:
+        deed = _("Titled") if change.after else _("Title taken away")
+    else:
+        deed = _("Long description taken away")
+    note = change.after if subject is ImageChange.Subject.TITLE else ""
+    who = f"by {wording.person(change.by, viewer=viewer)}"
+    mark = "ok" if subject is ImageChange.Subject.DECORATIVE and change.after else ""
+    return Entry(at=change.created_at, deed=deed, who=who, mark=mark, note=note, order=2)
+
+
 def _by_models(image: Image, captions: Sequence[Caption]) -> list[Entry]:
     generated = [caption for caption in captions if caption.kind == Caption.Kind.GENERATED]
     generated.sort(key=lambda caption: (str(caption.job_id), caption.rank or 0))
-    return [_drafts(image, list(group)) for _, group in groupby(generated, key=lambda caption: caption.job_id)]
+    return [_drafts(image, list(group)) for _job, group in groupby(generated, key=lambda caption: caption.job_id)]
 
 
 def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
@@ -139,6 +167,8 @@ def _decision(image: Image, review: Review, viewer: User) -> Entry:
         )
     if decision is Review.Decision.UNDO:
         return Entry(at=review.created_at, deed="Decision taken back", who=who, order=2)
+    if review.is_automatic:
+        who = _("by %(rule)s") % {"rule": wording.rule(review, viewer=viewer)}
     is_published = image.published_caption_id == review.caption_id
     return Entry(
         at=review.created_at,

@@ -22,6 +22,13 @@ def thumbnail(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
 
 @person_only
 @require_safe
+def medium(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
+    """Send the medium rendition."""
+    return media.serve(request, selectors.image(request.user, image_id), media.Kind.MEDIUM)
+
+
+@person_only
+@require_safe
 def screen(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     """Send the large rendition."""
     return media.serve(request, selectors.image(request.user, image_id), media.Kind.SCREEN)

@@ -13,12 +13,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from captions import ledger, review, selectors
+from captions import languages, ledger, permissions, review, selectors
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, Review
 from captions.params import ParamsInvalid
 from captions.permissions import may_discard
-from captions.web import cards, panel, wording
+from captions.web import beside, cards, panel, wording
+from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, person_only
 from captions.web.history import history
 from captions.web.reading import caption_of, trashed
@@ -80,8 +81,8 @@ def reasons(request: PersonRequest, image_id: UUID) -> HttpResponse:
 @require_GET
 def settings(request: PersonRequest, image_id: UUID) -> HttpResponse:
     """Give the panel for another model: its usual values, and on top of them what the person had moved already."""
-    image = selectors.own_image(request.user, image_id)
-    serving = selectors.serving()
+    image = selectors.captionable_image(request.user, image_id)
+    serving = serving_of(request)
     try:
         moved = panel.read(request.GET.dict(), defaults=serving.defaults_for(request.GET.get("shown_for", "")))
     except ParamsInvalid:
@@ -108,11 +109,11 @@ def context_of(
     problems: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Give everything that the parts of the page show."""
-    card = cards.card_of(image, viewer=request.user, problem=problem)
+    serving = serving_of(request)
+    card = cards.card_of(image, viewer=request.user, problem=problem, serving=serving)
     captions = list(selectors.captions(request.user, image))
     reviews = list(selectors.reviews(image))
     shown = image.published_caption or image.caption
-    serving = selectors.serving()
     doing = _editing(request, image, by_hand=do == "write") if do else {}
     return {
         **doing,
@@ -129,12 +130,15 @@ def context_of(
             image,
             captions=captions,
             reviews=reviews,
-            jobs=CaptionJob.objects.filter(image=image),
+            jobs=CaptionJob.objects.filter(image=image, is_trial=False),
+            changes=selectors.changes(image),
             viewer=request.user,
         ),
         "panel_open": True,
         **_panel_of(request, image, serving, given, problems),
         "is_mine": image.owner_id == request.user.pk,
+        "rights": card.rights,
+        **beside.context_of(request, image),
         "may_discard": may_discard(request.user, image),
         "format_words": "WebP" if image.format == Image.Format.WEBP else image.format,
         "size_words": wording.file_size(image.bytes),
@@ -154,7 +158,11 @@ def _words_from(card: cards.Card, shown: Caption | None, request: PersonRequest)
 
 def _alternatives(image: Image, captions: list[Caption]) -> list[Alternative]:
     """Give the drafts of the newest run, while there is something to choose."""
-    generated = [caption for caption in captions if caption.kind == Caption.Kind.GENERATED and caption.job_id]
+    generated = [
+        caption
+        for caption in captions
+        if caption.kind == Caption.Kind.GENERATED and caption.job_id and caption.purpose == Caption.Purpose.ALT
+    ]
     if not generated:
         return []
     newest = max(generated, key=lambda caption: caption.id).job_id
@@ -170,7 +178,7 @@ def _alternatives(image: Image, captions: list[Caption]) -> list[Alternative]:
 
 def _can_take_back(image: Image, request: PersonRequest) -> bool:
     last = ledger.standing(Review.objects.filter(image=image)).order_by("-id").first()
-    return last is not None and last.reviewer_id == request.user.pk
+    return last is not None and (last.reviewer_id == request.user.pk or last.is_automatic)
 
 
 def _panel_of(
@@ -234,9 +242,13 @@ def _doing(request: PersonRequest) -> str:
 
 def _editing(request: PersonRequest, image: Image, *, by_hand: bool) -> dict[str, Any]:
     seen = None if by_hand else image.published_caption or image.caption
+    rights = permissions.rights_on(request.user, image)
     return {
         "image": image,
         "text": seen.text if seen else "",
+        "language": seen.language if seen else languages.DEFAULT,
+        "may_review": rights.may_review,
+        "may_caption": rights.may_caption,
         "seen": seen.pk if seen else "",
         "seen_mark": review.last_seen(image),
         "save_url": reverse("edit" if seen else "write", args=[image.pk]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
 
 from captions.models import Review
 
@@ -46,6 +47,11 @@ def score(mean_log_probability: float | None) -> str:
     return f"{math.exp(min(0.0, mean_log_probability)):.2f}"
 
 
+def quality(chance: float) -> str:
+    """Give a quality score: never rounded up to a 1.00 that nobody can promise."""
+    return f"{min(chance, 0.99):.2f}"
+
+
 def captioner(model: str, *, first: bool = False) -> str:
     """Name a model in a sentence; `first` when it begins one."""
     if model == _DEMO:
@@ -58,6 +64,16 @@ def person(someone: AbstractBaseUser | None, *, viewer: AbstractBaseUser) -> str
     if someone is None:
         return "somebody"
     return "you" if someone.pk == viewer.pk else someone.get_username()
+
+
+def rule(review: Review, *, viewer: AbstractBaseUser) -> str:
+    """Say by whose rule a draft was approved, and which quality score it had; `by_rule` should be read with it."""
+    approval = getattr(review, "by_rule", None)  # rows from before the rule kept its scores have none
+    name = person(review.reviewer, viewer=viewer)
+    whose = _("your rule") if review.reviewer_id == viewer.pk else _("rule of %(name)s") % {"name": name}
+    if approval is None:
+        return whose
+    return _("%(rule)s, quality score %(score)s") % {"rule": whose, "score": quality(approval.quality)}
 
 
 def reason(review: Review) -> str:

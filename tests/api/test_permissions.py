@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from captions import tokens
+from captions import albums, tags, tokens, uploads
 from captions.api.urls import urlpatterns
-from captions.models import Caption, CaptionJob, Image, Review, SavedSearch
+from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, SavedSearch, Tag, Upload
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -42,6 +42,7 @@ NO_RIGHT = same(405)
 TABLE: dict[tuple[str, str], Right] = {
     ("api-me", "get"): same(200),
     ("api-models", "get"): same(200),
+    ("api-quality", "get"): same(200),
     ("api-searches", "get"): same(200),
     ("api-searches", "post"): Right(201, 201, 201, 201, body=b'{"name": "boats", "query": "boat"}'),
     ("api-search", "get"): Right(200, 404, 404),
@@ -54,6 +55,7 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-image-recover", "post"): Right(200, 404, 200),
     ("api-image-original", "get"): Right(200, 404, 404),
     ("api-image-screen", "get"): Right(200, 200, 200),
+    ("api-image-medium", "get"): Right(200, 200, 200),
     ("api-image-thumbnail", "get"): Right(200, 200, 200),
     ("api-image-captions", "get"): Right(200, 200, 200),
     ("api-image-captions", "post"): Right(201, 404, 404, body=b'{"text": "a boat"}'),
@@ -63,11 +65,36 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-image-reviews", "get"): Right(200, 200, 200),
     ("api-image-review", "post"): Right(200, 200, 200, body=b'{"decision": "approve"}'),
     ("api-image-review-undo", "post"): Right(409, 409, 409),
+    ("api-review-next", "post"): Right(200, 200, 200, 200, body=b"{}"),
+    ("api-image", "patch"): Right(200, 404, 404, body=b'{"title": "Harbour"}'),
+    ("api-albums", "get"): same(200),
+    ("api-albums", "post"): same(400),  # without a name; making one has its own test
+    ("api-album", "get"): Right(200, 404, 404),
+    ("api-album", "patch"): Right(200, 404, 404, body=b'{"name": "Other"}'),
+    ("api-album", "delete"): Right(204, 404, 404),
+    ("api-album-images", "post"): Right(200, 404, 404, body=b'{"remove": []}'),
+    ("api-album-shares", "get"): Right(200, 404, 404),
+    ("api-album-shares", "post"): Right(201, 404, 404, body=b'{"user": "friend", "role": "view"}'),
+    ("api-album-share", "patch"): Right(200, 404, 404, body=b'{"role": "review"}'),
+    ("api-album-share", "delete"): Right(204, 404, 404),
+    ("api-album-links", "get"): Right(200, 404, 404),
+    ("api-album-links", "post"): Right(201, 404, 404, body=b'{"days": 7}'),
+    ("api-album-link", "delete"): Right(204, 404, 404),
+    ("api-tags", "get"): same(200),
+    ("api-tags", "post"): same(400),
+    ("api-tag", "patch"): Right(200, 404, 404, body=b'{"name": "ocean"}'),
+    ("api-tag", "delete"): Right(204, 404, 404),
+    ("api-uploads", "get"): same(200),
+    ("api-uploads", "post"): same(400),  # without a length; beginning one has its own tests
+    ("api-upload", "get"): Right(200, 404, 404),
+    ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
+    ("api-upload", "delete"): Right(204, 404, 404),
     ("api-jobs", "get"): same(200),
     ("api-job", "get"): Right(200, 404, 200),
     ("api-job-cancel", "post"): Right(200, 404, 200),
     ("api-job-retry", "post"): Right(409, 404, 409),
 }
+TUS = {"api-uploads", "api-upload"}  # they tell everybody with a token what they can do
 ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
 
 
@@ -78,12 +105,18 @@ class Scene:
     image: Image
     job: CaptionJob
     caption: Caption
+    album: Album
+    share: AlbumShare
+    link: AlbumLink
+    tag: Tag
+    upload: Upload
     search: SavedSearch
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
         ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
-               "search_id": self.search.pk}  # fmt: skip
+               "album_id": self.album.pk, "share_id": self.share.pk, "link_id": self.link.pk,
+               "tag_id": self.tag.pk, "upload_id": self.upload.pk, "search_id": self.search.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -92,7 +125,8 @@ class Scene:
 
     def traces(self) -> list[bytes]:
         """Give what must never be in an answer to a stranger."""
-        return [str(one.pk).encode() for one in (self.image, self.job, self.caption, self.search)]
+        mine = (self.image, self.job, self.caption, self.album, self.tag, self.upload, self.search)
+        return [str(one.pk).encode() for one in mine]
 
 
 @pytest.fixture
@@ -101,7 +135,14 @@ def scene(owner: User) -> Scene:
     job = factories.make_job(image)
     caption = image.caption
     assert caption is not None
-    return Scene(image, job, caption, SavedSearch.objects.create(owner=owner, name="mine", query="boat"))
+    album = albums.make(owner=owner, name="Harbour")
+    albums.add(album=album, images=[image.pk])
+    share = albums.share(album=album, with_whom=factories.make_person("friend").username, role="view")
+    link, _ = albums.make_link(album=album, by=owner, days=1)
+    tags.mark(owner=owner, images=[image.pk], names=["sea"])
+    upload = uploads.create(owner=owner, announced=uploads.Announced("harbour.jpg", 9))
+    search = SavedSearch.objects.create(owner=owner, name="mine", query="boat")
+    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload, search)
 
 
 def everything() -> tuple[Any, ...]:
@@ -111,17 +152,23 @@ def everything() -> tuple[Any, ...]:
         list(CaptionJob.objects.order_by("pk").values_list("pk", "state", "attempt")),
         list(Caption.objects.order_by("pk").values_list("pk", flat=True)),
         list(Review.objects.order_by("pk").values_list("pk", flat=True)),
+        list(Album.objects.order_by("pk").values_list("pk", "name", "places", "shares__role")),
+        list(AlbumLink.objects.order_by("pk").values_list("pk", "revoked_at")),
+        list(Tag.objects.order_by("pk").values_list("pk", "name", "marks")),
         list(SavedSearch.objects.filter(name="mine").values_list("pk", "name", "query")),
     )
 
 
 def ask(client: Api, method: str, path: str, body: bytes = b"") -> Any:
+    speaks = {"Tus-Resumable": "1.0.0"}
     if method in {"get", "head"}:
-        return getattr(client, method)(path)
-    return client.generic(method.upper(), path, body, content_type="application/json" if body else "")
+        return getattr(client, method)(path, headers=speaks)
+    return client.generic(method.upper(), path, body, content_type="application/json" if body else "", headers=speaks)
 
 
 def right_of(name: str, method: str) -> Right | None:
+    if name in TUS and method == "options":
+        return same(204)
     return TABLE.get((name, "get" if method == "head" else method))
 
 
@@ -203,5 +250,5 @@ def test_it_gives_a_reviewer_no_more_once_out_of_the_group(scene):
 def test_it_hides_pictures_in_the_trash_from_reviewers(scene):
     client = Api(tokens.mint(user=person("rita", "reviewers"), name="tests")[1])
     factories.make_trash(scene.image)
-    for kind in ("", "screen/", "thumbnail/", "captions/", "reviews/", "jobs/"):
+    for kind in ("", "screen/", "medium/", "thumbnail/", "captions/", "reviews/", "jobs/"):
         assert client.look(f"images/{scene.image.pk}/{kind}").status_code == 404

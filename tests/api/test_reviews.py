@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from captions.models import Review
+from captions import review_queue
+from captions.models import Album, Image, Review, ReviewLease
 from tests import factories
 from tests.api.conftest import codes
 
@@ -100,3 +101,46 @@ def test_it_has_nothing_to_decide_on_without_words(api, owner):
     image = factories.make_image(owner)
     answer = api.send(f"images/{image.pk}/review/", {"decision": "approve"})
     assert (answer.status_code, codes(answer)) == (400, [("nothing_to_review", None)])
+
+
+def test_it_hands_out_drafts_least_sure_first_and_to_one_person_only(api, owner):
+    images = [factories.make_image(owner, "draft") for _ in range(3)]
+    for image, quality in zip(images, (0.9, None, 0.2), strict=True):
+        Image.objects.filter(pk=image.pk).update(quality=quality)
+    handed = api.send("review/next/", {"n": 2}).json()
+    assert [turn["image"]["id"] for turn in handed] == [str(images[2].pk), str(images[0].pk)]
+    assert [turn["caption"] for turn in handed] == [turn["drafts"][0] for turn in handed]
+    other = factories.make_person("rita", "reviewers")
+    assert [turn.image for turn in review_queue.take(reviewer=other, count=5)] == [images[1]]
+
+
+def test_it_hands_out_the_same_again_until_they_are_decided(api, owner):
+    factories.make_image(owner, "draft")
+    [first] = api.send("review/next/").json()
+    assert api.send("review/next/", {"order": "oldest"}).json() == [first]
+    decision = {"decision": "approve", "caption": first["caption"]["id"], "seen": first["seen"]}
+    assert api.send(f"images/{first['image']['id']}/review/", decision).json()["state"] == "approved"
+    assert api.send("review/next/").json() == []
+
+
+def test_it_refuses_a_decision_whose_lease_went_to_somebody_else(api, owner):
+    image = factories.make_image(owner, "draft")
+    [turn] = api.send("review/next/").json()
+    ReviewLease.objects.update(reviewer=factories.make_person("rita", "reviewers"))
+    body = {"decision": "approve", "seen": turn["seen"]}
+    assert codes(api.send(f"images/{image.pk}/review/", body)) == [("with_another_reviewer", None)]
+
+
+def test_it_refuses_a_decision_on_what_somebody_decided_in_the_meantime(api, owner):
+    image = factories.make_image(owner, "draft")
+    [turn] = api.send("review/next/").json()
+    factories.make_review(image, "reject", reviewer=factories.make_person("rita", "reviewers"))
+    body = {"decision": "approve", "seen": turn["seen"]}
+    assert codes(api.send(f"images/{image.pk}/review/", body)) == [("already_decided", None)]
+
+
+def test_it_knows_no_album_of_others(api, stranger):
+    album = Album.objects.create(owner=stranger, name="Harbour")
+    assert api.send("review/next/", {"album": str(album.pk)}).status_code == 404
+    assert api.send("review/next/", {"order": "best"}).status_code == 400
+    assert api.send("review/next/", {"n": 21}).status_code == 400

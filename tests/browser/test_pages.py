@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MakeWindow, Person
-from tests.harness import Desk
+from tests.harness import Desk, until
 from tests.web.test_gallery import LOOKS
 
 _STATES = """
@@ -19,6 +21,12 @@ for look, image in builders.every_state(User.objects.get(username="{name}"), bui
     print("picture", look, image.pk)
 """
 Pictures = tuple[Person, dict[str, str]]
+#: How far the page's parts have moved by themselves since it was opened.
+SHIFTS = """() => new Promise((told) => {
+  new PerformanceObserver((seen) => told(seen.getEntries().reduce((sum, one) => sum + one.value, 0)))
+    .observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => told(0), 500);
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,23 @@ def test_it_has_no_barrier_on_any_page(window: MakeWindow, pictures: Pictures, t
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert too_wide <= 0, f"{path} is {too_wide} px wider than {width} px"
     assert {path: what for path, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(("density", "kind"), [(1, "thumbnail"), (2, "medium")])
+def test_it_shows_a_sharp_picture_that_moves_nothing(
+    window: MakeWindow, person: Person, density: int, kind: str
+) -> None:
+    file = io.BytesIO()
+    Image.effect_mandelbrot((1600, 1200), (-2.0, -1.2, 1.2, 1.2), 60).convert("RGB").save(file, "JPEG")
+    with person.desk.client(person.token) as client:
+        assert client.post("/api/v1/images/", files=[("file", ("a.jpg", file.getvalue(), "image/jpeg"))]).is_success
+    page = window(device_scale_factor=density).log_in(person)
+    picture = page.locator("#sheet .print img")
+    # Not wait_for_function: it evaluates words in the page, which the page's policy forbids.
+    until(lambda: picture.evaluate("(picture) => picture.complete"), seconds=30, what="the picture is there")
+    assert str(picture.evaluate("(picture) => picture.currentSrc")).endswith(f"/{kind}/")
+    assert picture.evaluate("(picture) => picture.clientWidth") in range(240, 420)
+    assert page.evaluate(SHIFTS) == 0
 
 
 def test_it_shows_every_state_of_a_card(window: MakeWindow, pictures: Pictures) -> None:

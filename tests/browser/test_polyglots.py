@@ -122,7 +122,7 @@ def test_it_runs_nothing_of_31_polyglots(context, running, person):
             images[name] = answer.json()
     assert len(images) == 31
     for name, image in images.items():
-        addresses = [f"/api/v1/images/{image['id']}/{kind}/" for kind in ("original", "screen", "thumbnail")]
+        addresses = [f"/api/v1/images/{image['id']}/{kind}/" for kind in ("original", "screen", "medium", "thumbnail")]
         watched.show("".join(embed.format(address) for address in addresses for embed in EMBEDS), running.url)
         assert not watched.ran, name
         for address in addresses[1:]:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captions import decoder
 from tests.engine.checkpoints import modern_checkpoint
+from worker.management.commands import caption as caption_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +45,13 @@ def caption(model: Path, tmp_path: Path, *arguments: object) -> subprocess.Compl
             "REDIS_URL": "redis://127.0.0.1:1/0", "DATABASE_URL": "sqlite:////proc/nowhere/db", "OMP_NUM_THREADS": "1",
         },
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("side", "seen"), [(224, (800, 600)), (768, (1600, 1200)), (None, (1600, 1200))])
+def test_it_gives_the_model_the_rendition_that_a_worker_would(tmp_path, side, seen):
+    Image.new("RGB", (2000, 1500), "navy").save(tmp_path / "navy.png")
+    opened = caption_command._open(tmp_path / "navy.png", tmp_path, decoder.Limits(), side=side)
+    assert (opened.mode, opened.size) == ("RGB", seen)
 
 
 def test_it_captions_a_folder_as_json(model, pictures, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from captions.decoder import Decoded, Limits, Pool
+from captions.decoder.contract import RENDITIONS
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Reading:
 
     decoded: Decoded
     thumbnail: Image.Image
+    medium: Image.Image
     screen: Image.Image
 
 
@@ -48,10 +50,15 @@ def reader(pool: Pool, folder: Path) -> Read:
         source = here / name
         source.write_bytes(data)
         chosen = Limits(**limits)  # type: ignore[arg-type]  # a wrong one is the test's own fault
-        decoded = pool.decode(source, thumbnail=here / "t.webp", screen=here / "s.webp", limits=chosen)
-        return Reading(decoded, opened(here / "t.webp"), opened(here / "s.webp"))
+        decoded = pool.decode(source, **places(here), limits=chosen)
+        return Reading(decoded, **{name: opened(path) for name, path in places(here).items()})
 
     return read
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """Where the renditions of one picture go, as `Pool.decode` takes them."""
+    return {name: folder / f"{name}.webp" for name in RENDITIONS}
 
 
 def opened(path: Path) -> Image.Image:

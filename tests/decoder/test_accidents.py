@@ -19,6 +19,7 @@ import pytest
 from captions.decoder import Decoded, DecodeRefused, DecoderUnavailable, Limits, Pool
 from captions.decoder import pool as pool_module
 from tests.decoder import corpus
+from tests.decoder.conftest import places
 
 ROOT = Path(__file__).parents[2]
 PROBE = [sys.executable, "-s", str(Path(__file__).with_name("probe.py"))]
@@ -46,7 +47,7 @@ def decode(pool: Pool, folder: Path, data: bytes, **limits: int) -> Decoded:
     source = folder / "in"
     source.write_bytes(data)
     chosen = Limits(**limits)  # type: ignore[arg-type]  # a wrong one is the test's own fault
-    return pool.decode(source, thumbnail=folder / "t.webp", screen=folder / "s.webp", limits=chosen)
+    return pool.decode(source, **places(folder), limits=chosen)
 
 
 def refusal(act: Callable[[], object]) -> str:
@@ -258,7 +259,7 @@ def test_it_gives_a_forked_process_a_decoder_of_its_own(tmp_path: Path) -> None:
         from pathlib import Path
         from captions import decoder
         def decode():
-            decoder.decode(Path("in"), thumbnail=Path("t"), screen=Path("s"), limits=decoder.Limits())
+            decoder.decode(Path("in"), thumbnail=Path("t"), medium=Path("m"), screen=Path("s"), limits=decoder.Limits())
             return decoder.pool._POOL.process_id()
         first = decode()
         pid = os.fork()
@@ -284,7 +285,7 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         from pathlib import Path
         from captions import decoder
-        decoder.decode(Path("in"), thumbnail=Path("t"), screen=Path("s"), limits=decoder.Limits())
+        decoder.decode(Path("in"), thumbnail=Path("t"), medium=Path("m"), screen=Path("s"), limits=decoder.Limits())
         print(decoder.pool._POOL.process_id())
     """)
     told = run_program(program, tmp_path)
@@ -300,7 +301,8 @@ def test_it_dies_with_a_parent_that_is_killed_in_the_middle(tmp_path: Path) -> N
         pool = Pool(command={PROBE!r})
         pool.sandbox_report()
         print(pool.process_id(), flush=True)
-        pool.decode(Path("in"), thumbnail=Path("t"), screen=Path("s"), limits=Limits(wall_seconds=500))
+        places = {{name: Path(name) for name in ("thumbnail", "medium", "screen")}}
+        pool.decode(Path("in"), **places, limits=Limits(wall_seconds=500))
     """)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from captions.decoder import DecodeRefused, Limits, Pool
 from tests.decoder import corpus
-from tests.decoder.conftest import Read
+from tests.decoder.conftest import Read, places
 
 
 def test_it_refuses_a_hundred_bombs_before_unpacking_them(pool: Pool, tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_it_refuses_a_hundred_bombs_before_unpacking_them(pool: Pool, tmp_path: 
     for name, (_, data) in bombs.items():
         source.write_bytes(data)
         try:
-            pool.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits(memory_bytes=384 << 20))
+            pool.decode(source, **places(tmp_path), limits=Limits(memory_bytes=384 << 20))
         except DecodeRefused as refusal:
             refused[name] = refusal.code
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -9,7 +9,7 @@ import pytest
 
 from captions.decoder import DecodeRefused, Limits, Pool
 from tests.decoder import corpus
-from tests.decoder.conftest import Read, opened
+from tests.decoder.conftest import Read, opened, places
 
 EACH = corpus.one_of_each()
 # What follows the first picture in these is never read, so only its loss goes unnoticed.
@@ -56,7 +56,7 @@ def test_it_answers_every_damage_with_a_picture_or_a_reason(pool: Pool, tmp_path
     """Four hundred files with random bytes changed, always the same ones."""
     chance = random.Random(20)
     names = sorted(EACH)
-    source, thumbnail, screen = (tmp_path / name for name in ("in", "t.webp", "s.webp"))
+    source = tmp_path / "in"
     read, reasons = 0, set()
     for index in range(400):
         data = bytearray(EACH[names[index % len(names)]])
@@ -64,12 +64,13 @@ def test_it_answers_every_damage_with_a_picture_or_a_reason(pool: Pool, tmp_path
             data[chance.randrange(len(data))] = chance.randrange(256)
         source.write_bytes(data)
         try:
-            decoded = pool.decode(source, thumbnail=thumbnail, screen=screen, limits=Limits())
+            decoded = pool.decode(source, **places(tmp_path), limits=Limits())
         except DecodeRefused as refusal:
             reasons.add(refusal.code)
         else:
             read += 1
-            assert opened(screen).size == (decoded.screen.width, decoded.screen.height)
+            for rendition in (decoded.thumbnail, decoded.medium, decoded.screen):
+                assert opened(rendition.path).size == (rendition.width, rendition.height)
     assert "decoder_crashed" not in reasons
     assert read > 50
     assert {"corrupt_image", "truncated_image", "unsupported_format", "too_many_pixels"} <= reasons
@@ -77,9 +78,9 @@ def test_it_answers_every_damage_with_a_picture_or_a_reason(pool: Pool, tmp_path
 
 @pytest.mark.parametrize("name", corpus.polyglots())
 def test_it_leaves_everything_but_the_picture_behind(pool: Pool, tmp_path: Path, name: str) -> None:
-    source, thumbnail, screen = (tmp_path / name for name in ("in", "t.webp", "s.webp"))
+    source = tmp_path / "in"
     source.write_bytes(corpus.polyglots()[name])
-    pool.decode(source, thumbnail=thumbnail, screen=screen, limits=Limits())
-    for written in (thumbnail.read_bytes(), screen.read_bytes()):
+    pool.decode(source, **places(tmp_path), limits=Limits())
+    for written in (path.read_bytes() for path in places(tmp_path).values()):
         assert written[:4] == b"RIFF"
         assert not any(mark in written.lower() for mark in (b"script", b"<html", b"polyglot"))

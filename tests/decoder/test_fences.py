@@ -16,6 +16,7 @@ import pytest
 
 from captions.decoder import DecodeRefused, Limits, Pool, fences
 from tests.decoder import corpus
+from tests.decoder.conftest import places
 
 PROBE = [sys.executable, "-s", str(Path(__file__).with_name("probe.py"))]
 Ask = Callable[[str], str]
@@ -60,7 +61,7 @@ def asker(pool: Pool, folder: Path) -> Ask:
         source = folder / "question"
         source.write_text(f"PROBE:{expression}")
         with pytest.raises(DecodeRefused) as refusal:
-            pool.decode(source, thumbnail=folder / "t", screen=folder / "s", limits=Limits())
+            pool.decode(source, **places(folder), limits=Limits())
         assert refusal.value.code == "corrupt_image", refusal.value
         return refusal.value.detail
 
@@ -191,7 +192,7 @@ def test_it_gives_memory_back_with_a_reason(probed: Pool, tmp_path: Path) -> Non
     source = tmp_path / "greedy"
     source.write_text("PROBE:bytearray(2 << 30)")
     with pytest.raises(DecodeRefused) as refusal:
-        probed.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits())
+        probed.decode(source, **places(tmp_path), limits=Limits())
     assert refusal.value.code == "decoder_memory"
 
 
@@ -307,7 +308,7 @@ def lie(facts: str = "", *blobs: bytes) -> bytes:
     return struct.pack("!I", len(facts)) + facts.encode() + b"".join(blobs)
 
 
-def true_facts(blob: bytes, **changes: object) -> bytes:
+def true_facts(blob: bytes, *, medium: bytes = b"", copies: int = 3, **changes: object) -> bytes:
     import json
 
     facts: dict[str, object] = {
@@ -320,13 +321,17 @@ def true_facts(blob: bytes, **changes: object) -> bytes:
         "orientation": 1,
         "mode": "RGB",
         "profile": "absent",
+        "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
         "thumbnail_size": [60, 44],
+        "medium_size": [60, 44],
         "screen_size": [60, 44],
     }
-    return lie(json.dumps({"drawn": facts | changes, "blobs": [len(blob), len(blob)]}), blob, blob)
+    blobs = [blob, medium or blob, blob, blob][:copies]
+    return lie(json.dumps({"drawn": facts | changes, "blobs": [len(one) for one in blobs]}), *blobs)
 
 
 WEBP = corpus.saved(corpus.photograph(), "WEBP")
+WIDE = corpus.saved(corpus.photograph((801, 4)), "WEBP")
 LIES = {
     "nothing": b"",
     "noise": b"\x00\x00\x00\x05hello",
@@ -339,10 +344,15 @@ LIES = {
     "length beyond the end": lie('{"drawn": {}, "blobs": [100, 5]}', b"abc"),
     "other format": true_facts(WEBP, format="EPS"),
     "script for a mode": true_facts(WEBP, mode="<script>alert(1)</script>"),
+    "script for colours": true_facts(WEBP, blurhash="<script>alert(1)</script>"),
     "text for a width": true_facts(WEBP, width="60"),
     "no width": true_facts(WEBP, width=0),
     "huge width": true_facts(WEBP, width=10**9),
     "other size": true_facts(WEBP, screen_size=[61, 44]),
+    "other size of the medium one": true_facts(WEBP, medium_size=[61, 44]),
+    "a larger medium one than is due": true_facts(WEBP, medium=WIDE, medium_size=[801, 4]),
+    "a rendition too few": true_facts(WEBP, copies=2),
+    "a rendition too many": true_facts(WEBP, copies=4),
     "endless frames": true_facts(WEBP, frames=301),
     "html for a rendition": true_facts(b"<html><script>alert(1)</script></html>"),
     "png for a rendition": true_facts(corpus.saved(corpus.photograph(), "PNG")),
@@ -358,7 +368,7 @@ def test_it_believes_no_lie(probed: Pool, tmp_path: Path, name: str) -> None:
     source = tmp_path / "liar"
     source.write_bytes(b"ANSWER:" + LIES[name])
     with pytest.raises(DecodeRefused) as refusal:
-        probed.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits())
+        probed.decode(source, **places(tmp_path), limits=Limits())
     assert refusal.value.code == "decoder_crashed"
     assert os.listdir(tmp_path) == ["liar"]
 
@@ -366,5 +376,5 @@ def test_it_believes_no_lie(probed: Pool, tmp_path: Path, name: str) -> None:
 def test_it_believes_the_truth(probed: Pool, tmp_path: Path) -> None:
     source = tmp_path / "honest"
     source.write_bytes(b"ANSWER:" + true_facts(WEBP))
-    decoded = probed.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits())
-    assert decoded.screen.path.read_bytes() == WEBP
+    decoded = probed.decode(source, **places(tmp_path), limits=Limits())
+    assert {one.path.read_bytes() for one in (decoded.thumbnail, decoded.medium, decoded.screen)} == {WEBP}

@@ -12,7 +12,7 @@ import pytest
 
 from captions.decoder import FORMATS, REFUSALS, DecodeRefused, Limits, Pool
 from tests.decoder import corpus
-from tests.decoder.conftest import Read, reader
+from tests.decoder.conftest import Read, places, reader
 
 EACH = corpus.one_of_each()
 FRAMES = {"apng": 4, "animated": 4, "pages": 4, "burst": 2}
@@ -100,7 +100,7 @@ def test_it_refuses_what_is_no_regular_file(pool: Pool, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for source in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(DecodeRefused) as refusal:
-            pool.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits())
+            pool.decode(source, **places(tmp_path), limits=Limits())
         assert refusal.value.code == "unsupported_format"
 
 

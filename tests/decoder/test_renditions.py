@@ -1,4 +1,4 @@
-"""The two renditions: their sizes, what they do not carry, and how they get to the disk."""
+"""The three renditions: their sizes, what they do not carry, and how they get to the disk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import blurhash
 import pytest
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from captions.decoder import DecodeRefused, Limits, Pool
+from captions.decoder.contract import RENDITIONS
 from captions.decoder.pictures import fit
 from tests.decoder import corpus
-from tests.decoder.conftest import Read, opened
+from tests.decoder.conftest import Read, opened, places
 
 STRUCTURAL = {"FileType", "ImageWidth", "ImageHeight", "VP8Version", "HorizontalScale", "VerticalScale"}
 TELLING = {"GPSLatitude", "Make", "UserComment", "ProfileDescription", "Comment", "XMPToolkit", "Creator"}
@@ -43,6 +45,7 @@ def test_it_writes_renditions_of_the_sizes_it_reports(read: Read, size: tuple[in
     found = read(corpus.saved(corpus.photograph(size), "JPEG"))
     for rendition, picture, edge in (
         (found.decoded.thumbnail, found.thumbnail, 480),
+        (found.decoded.medium, found.medium, 800),
         (found.decoded.screen, found.screen, 1600),
     ):
         assert picture.size == (rendition.width, rendition.height) == fit(size, edge)
@@ -55,7 +58,22 @@ def test_it_keeps_at_least_one_pixel_of_a_thread(read: Read, kind: str, size: tu
     found = read(corpus.saved(corpus.photograph((1, 1)).resize(size), kind))
     assert (found.decoded.width, found.decoded.height) == size
     assert sorted(found.screen.size) == [1, 1600]
+    assert sorted(found.medium.size) == [1, 800]
     assert sorted(found.thumbnail.size) == [1, 480]
+
+
+def test_it_tells_the_colours_of_the_picture(read: Read) -> None:
+    picture = Image.new("RGB", (300, 200), (220, 30, 30))
+    picture.paste((20, 40, 200), (150, 0, 300, 200))
+    told = read(corpus.saved(picture, "PNG")).decoded.blurhash
+    left, right = (blurhash.decode(told, 8, 8)[4][column] for column in (0, 7))
+    assert left[0] > left[2] + 80
+    assert right[2] > right[0] + 80
+
+
+def test_it_never_makes_the_medium_one_larger_than_the_screen_one(read: Read) -> None:
+    found = read(corpus.saved(corpus.photograph((900, 300)), "PNG"), screen_edge=60)
+    assert found.medium.size == found.screen.size == (60, 20)
 
 
 def private_files() -> dict[str, bytes]:
@@ -98,9 +116,9 @@ def test_it_writes_no_metadata(exiftool: str, pool: Pool, tmp_path: Path) -> Non
     for name, data in {**private_files(), **corpus.one_of_each()}.items():
         source = tmp_path / name
         source.write_bytes(data)
-        thumbnail, screen = tmp_path / f"{name}.t.webp", tmp_path / f"{name}.s.webp"
-        pool.decode(source, thumbnail=thumbnail, screen=screen, limits=Limits())
-        renditions += [thumbnail, screen]
+        written = {kind: tmp_path / f"{name}.{kind}.webp" for kind in RENDITIONS}
+        pool.decode(source, **written, limits=Limits())
+        renditions += written.values()
         if name in private_files():
             sources.append(source)
     told = tags(exiftool, sources)
@@ -114,7 +132,7 @@ def test_it_never_touches_the_original(pool: Pool, tmp_path: Path) -> None:
         source.write_bytes(data)
         source.chmod(0o400)
         os.utime(source, ns=(1, 1))
-        pool.decode(source, thumbnail=tmp_path / "t", screen=tmp_path / "s", limits=Limits())
+        pool.decode(source, **places(tmp_path), limits=Limits())
         facts = source.stat()
         assert source.read_bytes() == data
         assert (facts.st_mtime_ns, stat.S_IMODE(facts.st_mode)) == (1, 0o400)
@@ -124,22 +142,23 @@ def test_it_leaves_nothing_behind_when_a_picture_is_refused(pool: Pool, tmp_path
     source = tmp_path / "in"
     source.write_bytes(b"no picture")
     with pytest.raises(DecodeRefused):
-        pool.decode(source, thumbnail=tmp_path / "t.webp", screen=tmp_path / "s.webp", limits=Limits())
+        pool.decode(source, **places(tmp_path), limits=Limits())
     assert os.listdir(tmp_path) == ["in"]
 
 
-def test_it_writes_both_renditions_or_none(pool: Pool, tmp_path: Path) -> None:
+def test_it_writes_all_renditions_or_none(pool: Pool, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.write_bytes(corpus.one_of_each()["PNG-rgb"])
     with pytest.raises(FileNotFoundError):
-        pool.decode(source, thumbnail=tmp_path / "t.webp", screen=tmp_path / "gone" / "s.webp", limits=Limits())
+        pool.decode(source, **{**places(tmp_path), "screen": tmp_path / "gone" / "s.webp"}, limits=Limits())
     assert os.listdir(tmp_path) == ["in"]
 
 
 def test_it_replaces_older_renditions(pool: Pool, tmp_path: Path) -> None:
-    source, thumbnail, screen = (tmp_path / name for name in ("in", "t.webp", "s.webp"))
+    source = tmp_path / "in"
     source.write_bytes(corpus.one_of_each()["PNG-rgb"])
-    thumbnail.write_bytes(b"old")
-    pool.decode(source, thumbnail=thumbnail, screen=screen, limits=Limits())
-    assert opened(thumbnail).size == (60, 44)
-    assert sorted(os.listdir(tmp_path)) == ["in", "s.webp", "t.webp"]
+    for path in places(tmp_path).values():
+        path.write_bytes(b"old")
+    pool.decode(source, **places(tmp_path), limits=Limits())
+    assert {opened(path).size for path in places(tmp_path).values()} == {(60, 44)}
+    assert sorted(os.listdir(tmp_path)) == ["in", "medium.webp", "screen.webp", "thumbnail.webp"]

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, VisionEncoderDecoderModel
 
+from benchmarks import limits, plain
+from benchmarks.captioning import Bench, cuda_rows
 from benchmarks.engine import main, opened
 from benchmarks.limits import operations
 from benchmarks.worker import drawn
@@ -94,3 +96,77 @@ def test_it_says_in_one_line_what_is_wrong(
 ) -> None:
     assert main([str(tmp_path / "nothing"), *files]) == 1
     assert "There is no model" in capsys.readouterr().err
+
+
+def test_the_plain_way_prints_the_same_tokens(
+    checkpoint: Path, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--runs", "1", "--device", "cpu", "--fixed-length"]
+    assert plain.main([str(checkpoint), *files[:2], *flags]) == 0
+    theirs = json.loads(capsys.readouterr().out)
+    assert (theirs["device"], theirs["precision"]) == ("cpu", "fp32")
+    assert main([str(checkpoint), *files[:2], *flags, "--precision", "fp32", "--prepared"]) == 0
+    ours = json.loads(capsys.readouterr().out)
+    assert ours["tokens"] == theirs["tokens"]
+    assert ours["graphs"] == 0
+
+
+def test_it_measures_the_ceilings_of_the_device_it_is_told(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MANY", {"cpu": 64})
+    monkeypatch.setattr(limits, "READ", {"cpu": 1 << 16})
+    assert limits.main([str(checkpoint), "--device", "cpu", "--batch", "2", "--runs", "1"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["device"] == "cpu"
+    assert set(printed["share"]) == {"encoder", "search"}
+    assert all(value > 0 for value in (*printed["ceilings"].values(), *printed["share"].values()))
+
+
+def test_without_a_gpu_its_rows_have_no_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    rows = cuda_rows(Bench(tmp_path, [], tmp_path))
+    assert [(row.figure, row.note, row.is_missed) for row in rows] == [(None, "no GPU was available", False)] * 5
+
+
+class Given(Bench):
+    """Takes what programs would print from a list in place of running them."""
+
+    def __init__(self, printed: dict[str, Any]) -> None:
+        super().__init__(Path("model"), [Path("a.jpg")], Path("store"))
+        self.printed, self.asked = printed, list[tuple[str, ...]]()
+
+    def run(self, name: str, module: str, *arguments: str, pictures: int = 0) -> dict[str, Any]:
+        self.asked.append((module, *arguments))
+        result: dict[str, Any] = self.printed[name]
+        self.results.setdefault(name, []).append(result)
+        return result
+
+
+def printed(seconds: float) -> dict[str, Any]:
+    return {"seconds_per_image": seconds, "graphs": 6}
+
+
+@pytest.mark.parametrize(("gpu", "bar"), [("NVIDIA H200", 2500.0), ("NVIDIA L4", None)])
+def test_it_makes_rows_of_what_a_gpu_showed(monkeypatch: pytest.MonkeyPatch, gpu: str, bar: float | None) -> None:
+    """Made-up numbers: 64 at once is the quickest with prepared pictures, 128 with files."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: gpu)
+    files = {f"cuda {batch}": printed(value) for batch, value in {32: 0.004, 64: 0.003, 128: 0.002, 256: 0.003}.items()}
+    ready = {
+        f"cuda prepared {batch}": printed(value)
+        for batch, value in {32: 0.002, 64: 0.001, 128: 0.002, 256: 0.002}.items()
+    }
+    limit = {
+        "seconds": {"encoder": 0.002, "search": 0.004},
+        "limit_seconds": {"encoder": 0.001, "search": 0.001},
+        "share": {"encoder": 0.5, "search": 0.25},
+    }
+    bench = Given({"cuda plain 1": printed(0.1), "cuda 1": printed(0.01), "cuda limit": limit, **files, **ready})
+    rows = cuda_rows(bench)
+    assert [row.figure for row in rows] == pytest.approx([50, 0.5, 0.25, 1000, 10])
+    assert [row.is_missed for row in rows] == [False, False, True, bar is not None, False]
+    assert rows[3].bar == bar
+    assert ("H200" in rows[3].name) == (gpu == "NVIDIA H200")
+    assert all({"--device", "cuda", "fp16"} <= set(asked) for asked in bench.asked), "both ways in the same precision"
+    assert bench.asked[-1][-2:] == ("--batch", "64")

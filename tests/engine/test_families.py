@@ -16,6 +16,7 @@ from transformers import AutoImageProcessor, PreTrainedTokenizerFast
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
 from captions.params import GenerationParams
+from tests.engine.checkpoints import SIDE
 from tests.engine.family_checkpoints import ID, KINDS, family_checkpoint
 from worker.engine import load
 from worker.engine.contract import Candidate, Captioner, Prepared
@@ -256,6 +257,8 @@ def test_it_makes_every_caption_as_long_as_a_benchmark_asks(speaker: Captioner, 
 def test_it_says_what_it_is(speaker: Captioner, kind: str) -> None:
     assert (speaker.name, speaker.device, speaker.precision, speaker.is_demo) == (kind, "cpu", "fp32", False)
     assert speaker.revision.startswith("local:")
+    has_one_size = kind in {"blip", "git", "blip-2", "florence2"}  # the others tile, or take any size
+    assert speaker.side == (SIDE if has_one_size else None)
 
 
 def test_it_computes_in_half_precision(folder: Path, speaker: Captioner, pictures: list[Image.Image]) -> None:

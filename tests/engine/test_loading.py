@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from captions.params import GenerationParams, defaults_from
-from tests.engine.checkpoints import copy_of, edit_json, modern_checkpoint, write_json
+from tests.engine.checkpoints import SIDE, copy_of, edit_json, modern_checkpoint, write_json
 from worker.engine import load
 from worker.engine.contract import Captioner
 from worker.engine.convert import ROOT
@@ -28,6 +28,7 @@ def test_it_names_a_folder_of_ones_own_by_the_hash_of_its_weights(checkpoint: Pa
     assert captioner.revision.startswith("local:")
     assert len(captioner.revision) == len("local:") + 12
     assert (captioner.device, captioner.precision, captioner.is_demo) == ("cpu", "fp32", False)
+    assert captioner.side == SIDE
 
 
 def test_it_takes_name_and_revision_from_the_manifest(checkpoint: Path, tmp_path: Path) -> None:

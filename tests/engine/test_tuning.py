@@ -108,12 +108,12 @@ def test_it_lets_the_model_go_and_takes_it_up_again(checkpoint: Path, pictures: 
 
     captioner = Resting(make)
     captioner.batch = 3
-    facts = (captioner.name, captioner.revision, captioner.precision, captioner.defaults)
+    facts = (captioner.name, captioner.revision, captioner.precision, captioner.side, captioner.defaults)
     ready = [captioner.prepare(picture) for picture in pictures]
     first = captioner.caption(ready, PARAMS)
     captioner.rest()
     assert captioner.is_resting
-    assert (captioner.name, captioner.revision, captioner.precision, captioner.defaults) == facts
+    assert (captioner.name, captioner.revision, captioner.precision, captioner.side, captioner.defaults) == facts
     assert captioner.caption(ready, PARAMS) == first
     assert not captioner.is_resting
     assert len(loads) == 2

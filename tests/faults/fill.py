@@ -16,25 +16,30 @@ from django.contrib.auth.models import User  # noqa: E402  # as above
 from PIL import Image as Pillow  # noqa: E402  # as above
 
 from captions import jobs, media  # noqa: E402  # as above
+from captions.decoder import Decoded  # noqa: E402  # as above
+from captions.decoder.contract import RENDITIONS  # noqa: E402  # as above
 from captions.models import Image  # noqa: E402  # as above
 from tests.faults.scripted import colour_of  # noqa: E402  # as above
 
 SIDE = 16
 
 
-def picture(owner: User, number: int, *, content: bytes = b"", width: int = SIDE, height: int = SIDE) -> Image:
+def picture(owner: User, number: int, *, decoded: Decoded | None = None) -> Image:
     """Store one picture as ingest does: its files first, then its row. The decoder has tests of its own.
 
-    `content` is what all its files hold, by default a WebP of the colour that tells its number.
+    Its renditions are those of `decoded`; by default every file is a WebP of the colour that tells its number.
     """
-    sides = {"width": width, "height": height}
-    sizes: dict[str, Any] = {f"{of}{side}": sides[side] for of in ("", "thumbnail_", "screen_") for side in sides}
+    sizes: dict[str, Any] = {"width": SIDE, "height": SIDE}
+    for kind in RENDITIONS:
+        found = getattr(decoded, kind, None)
+        sizes |= {f"{kind}_{side}": getattr(found, side, SIDE) for side in ("width", "height")}
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     image = Image(owner=owner, number=number, sha256=digest, format="WEBP", bytes=99, **sizes)
-    for name in media.names(image):
-        path = settings.MEDIA_ROOT / name
+    for kind in media.Kind:
+        path = settings.MEDIA_ROOT / getattr(media, kind)(image)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content or coloured(number))
+        found = getattr(decoded, kind, None)
+        path.write_bytes(found.path.read_bytes() if found else coloured(number))
     image.save()
     return image
 

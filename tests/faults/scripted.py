@@ -52,7 +52,7 @@ class Scripted:
 
     name = os.environ.get(MODEL, "demo")
     revision, device, precision = "scripted", "cpu", "fp32"
-    is_demo, batch = True, 8
+    is_demo, batch, side = True, 8, 224
     defaults: Mapping[str, Any] = {"max_length": 16, "num_beams": 1}
 
     def __init__(self, orders: Path) -> None:

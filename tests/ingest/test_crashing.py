@@ -66,7 +66,7 @@ def test_it_loses_nothing_and_leaves_nothing_when_it_dies(store, broker, point):
     make_old(store)
     ingest.sweep_orphans()
     assert files_in(store / "incoming") == []
-    assert len(files_in(store / "media")) == (3 if committed else 0)
+    assert len(files_in(store / "media")) == (4 if committed else 0)
 
     if committed:  # nobody rang; the sweep does, and a worker gets the job
         assert broker_queue(broker) == 0
@@ -105,7 +105,7 @@ def test_it_sweeps_only_what_is_old_and_ours(store):
     make_old(store)
     assert ingest.sweep_orphans(older_than_hours=48) == 0
     fresh = factories.receive(owner)
-    assert ingest.sweep_orphans() == 3 + 2 + 1
+    assert ingest.sweep_orphans() == 4 + 2 + 1
     assert not any((store / "media" / name).exists() for name in names)
     assert all(media.is_complete(image) for image in (kept, in_trash, fresh))
     assert (shard / "README.txt").exists()

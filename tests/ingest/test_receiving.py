@@ -36,21 +36,23 @@ def refusal(owner, data, **options) -> str:
 @pytest.mark.parametrize(
     ("format", "ending"), [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp")]
 )
-def test_it_stores_the_original_byte_for_byte_and_two_renditions(owner, store, format, ending):
-    data = factories.picture(format=format, width=640, height=480)
+def test_it_stores_the_original_byte_for_byte_and_three_renditions(owner, store, format, ending):
+    data = factories.picture(format=format, width=1000, height=750)
     received = take(owner, data, filename="harbour.jpg")
     image = received.image
     assert (received.created, received.job) == (True, None)
-    assert (image.format, image.width, image.height, image.bytes) == (format, 640, 480, len(data))
+    assert (image.format, image.width, image.height, image.bytes) == (format, 1000, 750, len(data))
     assert image.sha256 == hashlib.sha256(data).hexdigest()
     assert (image.thumbnail_width, image.thumbnail_height) == (480, 360)
+    assert (image.medium_width, image.medium_height) == (800, 600)
+    assert (image.screen_width, image.screen_height) == (1000, 750)
     assert (store / "media" / media.original(image)).read_bytes() == data
     assert media.original(image).endswith(f"{image.id}.{ending}")
-    for name, width in ((media.thumbnail(image), 480), (media.screen(image), 640)):
+    for name, width in ((media.thumbnail(image), 480), (media.medium(image), 800), (media.screen(image), 1000)):
         with Pillow.open(store / "media" / name) as picture:
             assert (picture.format, picture.width) == ("WEBP", width)
     assert files_in(store / "incoming") == []
-    assert len(files_in(store / "media")) == 3
+    assert len(files_in(store / "media")) == 4
 
 
 def test_it_lets_the_web_server_s_other_users_read_the_files(owner, store):
@@ -99,7 +101,7 @@ def test_it_gives_the_image_that_is_there_for_the_same_bytes(owner, store, monke
     monkeypatch.setattr(ingest, "decode", lambda *a, **k: pytest.fail("decoded again"))
     again = take(owner, data, filename="second.jpg")
     assert (again.created, again.image, again.image.filename) == (False, first, "first.jpg")
-    assert len(files_in(store / "media")) == 3
+    assert len(files_in(store / "media")) == 4
     assert Image.objects.count() == 1
 
 
@@ -145,6 +147,17 @@ def test_it_puts_lost_files_back_when_the_picture_is_sent_again(owner, store):
     assert (store / "media" / media.original(image)).read_bytes() == data
 
 
+def test_it_puts_back_of_an_older_image_what_its_row_tells_of(owner, store):
+    data = factories.picture()
+    image = take(owner, data).image
+    shutil.rmtree(store / "media")
+    Image.objects.update(medium_width=0, medium_height=0)
+    older = take(owner, data).image
+    assert media.is_complete(older)
+    assert files_in(store / "media") == sorted(media.names(older))
+    assert len(media.names(older)) == len(media.names(image)) - 1 == 3
+
+
 @pytest.mark.usefixtures("transactional_db")
 def test_it_makes_one_image_of_the_same_bytes_sent_eight_times_at_once(store):
     owner = factories.make_person("olga")
@@ -154,7 +167,7 @@ def test_it_makes_one_image_of_the_same_bytes_sent_eight_times_at_once(store):
     assert sorted(one.created for one in results) == [False] * 7 + [True]
     assert len({one.image.pk for one in results}) == 1
     assert len({one.job.pk for one in results}) == 1
-    assert (Image.objects.count(), CaptionJob.objects.count(), len(files_in(store / "media"))) == (1, 1, 3)
+    assert (Image.objects.count(), CaptionJob.objects.count(), len(files_in(store / "media"))) == (1, 1, 4)
     assert files_in(store / "incoming") == []
 
 
@@ -272,7 +285,7 @@ def test_it_leaves_files_to_the_sweep_when_nobody_knows_whether_the_row_was_comm
     monkeypatch.setattr(Image, "save", lost)
     with pytest.raises(OperationalError):
         take(owner, factories.picture())
-    assert len(files_in(store / "media")) == 3
+    assert len(files_in(store / "media")) == 4
     assert files_in(store / "incoming") == []
 
 

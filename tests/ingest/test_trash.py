@@ -79,7 +79,7 @@ def test_it_purges_rows_and_files_of_what_lay_there_long_enough(owner, store):
     assert set(Image.objects.all()) == {young, living}
     assert not any(model.objects.filter(image=old.pk).exists() for model in (Caption, Review, CaptionJob))
     assert not any((store / "media" / name).exists() for name in media.names(old))
-    assert len(files_in(store / "media")) == 6
+    assert len(files_in(store / "media")) == 8
     assert media.is_complete(young)
     assert trash.purge(older_than_days=30) == 0
     assert Caption.objects.filter(image=living).count() == Caption.objects.filter(image=young).count() > 4

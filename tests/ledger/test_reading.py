@@ -163,7 +163,7 @@ def test_it_names_a_real_model_before_the_demo_model(db, django_assert_num_queri
     demo = selectors.serving()
     assert (demo.is_demo, demo.notice, demo.model) == (True, "Knows circles only.", "demo")
     factories.make_worker(model="some/model", revision="abc", defaults={"max_length": 20}, seconds_per_image=0.5)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         serving = selectors.serving()
     assert (serving.ready, serving.is_demo, serving.notice, serving.model) == (True, False, "", "some/model")
     assert (serving.revision, serving.defaults.max_length, serving.workers) == ("abc", 20, 2)
@@ -182,7 +182,7 @@ def test_it_tells_the_place_in_the_queue_and_how_long_it_takes(owner, stranger, 
     factories.make_worker(seconds_per_image=2.0)
     factories.make_worker(seconds_per_image=2.0)
     waiting = list(CaptionJob.objects.all())
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         places = selectors.queue_places(waiting)
     claimed: list[CaptionJob] = []
     expected = {}

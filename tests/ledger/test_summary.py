@@ -121,14 +121,14 @@ def test_it_rejects_and_drafts_again_across_machines_with_different_clocks(owner
 
 
 @pytest.mark.parametrize("state", Image.State.values)
-def test_it_settles_in_three_queries_and_writes_nothing_when_nothing_changed(
+def test_it_settles_in_four_queries_and_writes_nothing_when_nothing_changed(
     owner, state, django_assert_max_num_queries
 ):
     image = factories.make_image(owner, state)
     with django_assert_max_num_queries(2):
         assert ledger.settle(image_id=image.pk) == state
     Image.objects.filter(pk=image.pk).update(caption=None, state="empty")
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4 if state == "draft" else 3):  # a draft that comes on show is scored
         assert ledger.settle(image_id=image.pk) == state
 
 

@@ -39,10 +39,10 @@ def big(image, store) -> Image:
     return image
 
 
-@pytest.mark.parametrize("kind", ["original", "screen", "thumbnail"])
+@pytest.mark.parametrize("kind", media.Kind)
 def test_it_gives_bytes_that_no_browser_runs(image, store, kind):
     response = ask(image, kind)
-    name = {"original": media.original, "screen": media.screen, "thumbnail": media.thumbnail}[kind](image)
+    name = getattr(media, kind)(image)
     assert body(response) == (store / "media" / name).read_bytes()
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
@@ -58,7 +58,7 @@ def test_it_gives_originals_only_as_attachments_of_the_type_that_was_found(image
     assert response["Cache-Control"] == "private, no-cache"
 
 
-@pytest.mark.parametrize("kind", ["screen", "thumbnail"])
+@pytest.mark.parametrize("kind", ["screen", "medium", "thumbnail"])
 def test_it_gives_renditions_as_pictures_to_be_kept_without_the_uploader_s_name(image, kind):
     response = ask(image, kind)
     assert response["Content-Type"] == "image/webp"
@@ -83,7 +83,7 @@ def test_it_saves_an_original_under_an_ending_that_says_what_it_is(filename, for
     assert media.download_name(Image(number=1, filename=filename, format=format)) == saved
 
 
-@pytest.mark.parametrize("kind", ["original", "screen", "thumbnail"])
+@pytest.mark.parametrize("kind", media.Kind)
 def test_it_sends_no_bytes_that_the_browser_has(image, kind):
     etag = ask(image, kind)["ETag"]
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
@@ -95,7 +95,15 @@ def test_it_sends_no_bytes_that_the_browser_has(image, kind):
 
 
 def test_it_tells_the_files_of_one_picture_apart(image):
-    assert len({ask(image, kind)["ETag"] for kind in media.Kind}) == 3
+    assert len({ask(image, kind)["ETag"] for kind in media.Kind}) == 4
+
+
+@pytest.mark.parametrize("prefix", ["", "/protected-media/"])
+def test_it_gives_the_screen_rendition_of_an_image_that_has_no_medium_one(image, settings, prefix):
+    settings.MEDIA_ACCEL_PREFIX = prefix
+    image.medium_width = image.medium_height = 0
+    assert sorted(ask(image, "medium").items()) == sorted(ask(image, "screen").items())
+    assert body(ask(image, "medium")) == body(ask(image, "screen"))
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def used_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for all endings: static files are collected once, and each start finds what the last one left."""
+    return tmp_path_factory.mktemp("used")
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_it_leaves_no_child_behind(tmp_path, ending):
-    process = start(tmp_path)
+def test_it_leaves_no_child_behind(used_folder, ending):
+    process = start(used_folder)
     assert process.stdout is not None
     for line in process.stdout:
         if "Caption Desk is at" in line:

@@ -421,7 +421,7 @@ def test_it_fills_the_index_when_a_desk_is_upgraded(owner):
     ImageTag.objects.create(image=image, tag=Tag.objects.create(owner=owner, name="coast path"))
     trash.discard(image=picture(owner, "a dog"), by=owner)
     SearchWords.objects.all().delete()
-    import_module("captions.migrations.0010_search").fill(apps, None)
+    import_module("captions.migrations.0011_search").fill(apps, None)
     assert wordindex.out_of_step(Image.objects.values_list("pk", flat=True)) == {}
     assert found(owner, "evening coast boat") == [1]
 

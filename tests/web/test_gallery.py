@@ -45,6 +45,16 @@ def test_it_says_the_next_step_when_it_is_empty(olga: Client) -> None:
     assert "Nothing" not in page.split("Add your first pictures")[1][:200].split(".")[0]
 
 
+def test_it_offers_a_sharper_picture_where_there_is_one(olga: Client, owner: User) -> None:
+    image = builders.row(owner)  # no medium rendition
+    Image.objects.update(thumbnail_width=480, thumbnail_height=360)
+    assert "srcset" not in text(olga, "/")
+    for width, height in ((480, 360), (800, 600)):
+        Image.objects.update(medium_width=width, medium_height=height)
+        offers = f'srcset="/images/{image.pk}/thumbnail/ 480w, /images/{image.pk}/medium/ {width}w" sizes="'
+        assert (offers in text(olga, "/")) == (width > 480)
+
+
 def test_it_shows_every_state_of_a_card(olga: Client, owner: User) -> None:
     made = builders.every_state(owner)
     page = text(olga, "/")
@@ -184,11 +194,11 @@ def test_it_reads_a_page_with_a_fixed_number_of_queries(
     olga: Client, owner: User, django_assert_max_num_queries: object
 ) -> None:
     builders.every_state(owner)
-    with django_assert_max_num_queries(16):  # type: ignore[operator]  # pytest-django's fixture is a context manager
+    with django_assert_max_num_queries(19):  # type: ignore[operator]  # pytest-django's fixture is a context manager
         olga.get("/")
     for _ in range(10):
         jobs.request(image=builders.row(owner), chosen={})
-    with django_assert_max_num_queries(16):  # type: ignore[operator]  # as above
+    with django_assert_max_num_queries(19):  # type: ignore[operator]  # as above
         olga.get("/")
 
 

@@ -263,7 +263,7 @@ def test_it_puts_a_picture_into_the_trash_and_back(olga: Client, draft: Image) -
     assert "The trash is empty" in text(olga, "/trash/")
 
 
-GETS = ("", "live/", "editor/", "reasons/", "thumbnail/", "screen/", "original/")
+GETS = ("", "live/", "editor/", "reasons/", "thumbnail/", "medium/", "screen/", "original/")
 POSTS = ("approve", "edit", "write", "reject", "undo", "restore", "again", "cancel", "retry", "discard", "recover")
 
 
@@ -301,7 +301,7 @@ def test_it_lets_reviewers_decide_and_change_nothing_else(
 
 def test_it_serves_the_files_of_a_picture(olga: Client, owner: User) -> None:
     image = builders.picture(owner)
-    for kind in ("thumbnail", "screen", "original"):
+    for kind in ("thumbnail", "medium", "screen", "original"):
         answer = olga.get(f"/images/{image.pk}/{kind}/")
         assert answer.status_code == 200
         assert answer["X-Content-Type-Options"] == "nosniff"

@@ -111,16 +111,28 @@ def test_it_counts_a_picture_that_does_not_fit_into_memory(drain: Drain, caption
 
 def test_it_fails_a_job_whose_picture_is_gone_from_the_disk(drain: Drain, ask) -> None:
     ask(4)
-    (settings.MEDIA_ROOT / media.screen(job_of(2).image)).unlink()
-    (settings.MEDIA_ROOT / media.screen(job_of(3).image)).write_bytes(b"no picture")
+    for name in media.names(job_of(2).image):
+        (settings.MEDIA_ROOT / name).unlink()
+    (settings.MEDIA_ROOT / media.medium(job_of(3).image)).write_bytes(b"no picture")
     drain.drain()
     assert states() == {State.DONE: 2, State.FAILED: 2}
     assert {job_of(2).error_code, job_of(3).error_code} == {"rendition_missing"}
 
 
+def test_it_captions_what_has_lost_its_medium_rendition_or_never_had_one(drain: Drain, captioner: Watched, ask) -> None:
+    ask(3)
+    (settings.MEDIA_ROOT / media.medium(job_of(2).image)).unlink()
+    (settings.MEDIA_ROOT / media.medium(job_of(3).image)).unlink()
+    Image.objects.filter(number=3).update(medium_width=0, medium_height=0)
+    drain.drain()
+    assert captioner.batches == [[1, 2, 3]]
+    assert states() == {State.DONE: 3}
+
+
 def test_it_waits_when_the_whole_folder_of_pictures_is_empty(drain: Drain, ask, tmp_path, settings) -> None:
     for job in ask(3):
-        (settings.MEDIA_ROOT / media.screen(job.image)).unlink()
+        for name in media.names(job.image):
+            (settings.MEDIA_ROOT / name).unlink()
     settings.MEDIA_ROOT = tmp_path / "not-mounted"
     settings.MEDIA_ROOT.mkdir()
     drain.drain()

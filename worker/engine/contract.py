@@ -70,7 +70,8 @@ class Captioner(Protocol):
 
     `name` and `revision` say where a caption came from; `device` and `precision` how it is computed; `is_demo` that
     only the bundled demo model answers; `defaults` are the generation parameters its publisher recommends; `batch` is
-    how many pictures run at once.
+    how many pictures run at once. `side` is how many pixels a side pictures are shrunk to, the longer one where the two
+    differ; None where more pixels of a picture show the model more.
     """
 
     @property
@@ -85,6 +86,8 @@ class Captioner(Protocol):
     def is_demo(self) -> bool: ...
     @property
     def defaults(self) -> Mapping[str, Any]: ...
+    @property
+    def side(self) -> int | None: ...
     @property
     def batch(self) -> int: ...
     @batch.setter

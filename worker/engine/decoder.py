@@ -10,9 +10,9 @@ weights' names, cross-attention and order of steps of transformers' GPT2LMHeadMo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -37,6 +37,37 @@ class Memory:
         self.own = [(keys[pictures], values[pictures]) for keys, values in self.own]
 
 
+class Slots(Protocol):
+    """Where a step writes, and what it looks at."""
+
+    def put(self, kept: Tensor, new: Tensor) -> Tensor:
+        """Write keys or values `new` (B,heads,R,size) into `kept` (B,heads,slots,size); give those to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The slots from `first` on. No time goes into later ones: they are not looked at."""
+
+    first: int
+
+    def put(self, kept: Tensor, new: Tensor) -> Tensor:
+        """See Slots.put."""
+        end = self.first + new.shape[2]
+        kept[:, :, self.first : end] = new
+        return kept[:, :, :end]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """The slots that a tensor (R) names when the step runs. All are looked at: no shape depends on the place."""
+
+    numbers: Tensor
+
+    def put(self, kept: Tensor, new: Tensor) -> Tensor:
+        """See Slots.put."""
+        return kept.index_copy_(2, self.numbers, new)
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
     before: Norm
@@ -53,7 +84,10 @@ class _Layer:
 
 
 class Decoder:
-    """All weights and one step. `places` is the longest sentence, `vocabulary` the number of tokens."""
+    """All weights and one step.
+
+    `places` is the longest sentence, `vocabulary` the number of tokens, `depth` the number of layers.
+    """
 
     def __init__(self, weights: Weights, sizes: Mapping[str, Any], *, encoder_width: int) -> None:
         """`sizes` is the decoder's part of config.json. Raises ModelNotVerified for weights that do not fit it."""
@@ -74,6 +108,7 @@ class Decoder:
             self._layer(weights, f"{body}.h.{number}", number, sizes, epsilon, seen)
             for number in range(int(sizes.get("n_layer", 12)))
         ]
+        self.depth = len(self._layers)
         self._last = weights.norm(f"{body}.ln_f", width, epsilon)
         head = f"{body}.wte" if sizes.get("tie_word_embeddings", True) else "decoder.lm_head"
         self._head = weights.linear(Maps((head,), (self.vocabulary, width), after=f"{body}.ln_f"), has_bias=False)
@@ -107,16 +142,23 @@ class Decoder:
 
     def begin(self, hidden: Tensor, *, slots: int) -> Memory:
         """Compute what `hidden` (B,patches,encoder width) gives to every sentence, and make room for `slots` tokens."""
+        cross = [one.contiguous() for one in self.pictured(hidden)]
+        room = (len(hidden), self.heads, slots, self.width // self.heads)
+        own = [(hidden.new_zeros(room), hidden.new_zeros(room)) for _ in self._layers]
+        return Memory([(keys, values) for keys, values in cross], own)
+
+    def pictured(self, hidden: Tensor) -> Iterator[Tensor]:
+        """Compute every layer's keys and values of pictures `hidden` (B,patches,encoder width).
+
+        Each is 2,B,heads,patches,size and not contiguous.
+        """
         batch, patches = hidden.shape[:2]
         rows = hidden.reshape(batch * patches, -1)
         if self._bridge:
             rows = self._bridge(rows)
-        size = self.width // self.heads
-        shape = (batch, patches, 2, self.heads, size)
-        cross = [layer.picture(rows).view(shape).permute(2, 0, 3, 1, 4).contiguous() for layer in self._layers]
-        room = (batch, self.heads, slots, size)
-        own = [(hidden.new_zeros(room), hidden.new_zeros(room)) for _ in self._layers]
-        return Memory([(keys, values) for keys, values in cross], own)
+        shape = (batch, patches, 2, self.heads, self.width // self.heads)
+        for layer in self._layers:
+            yield layer.picture(rows).view(shape).permute(2, 0, 3, 1, 4)
 
     def step(self, tokens: Tensor, place: int, memory: Memory, first: int, mask: Tensor | None) -> Tensor:
         """Read one token a sentence (B,R) at `place` and give the logits of the next: B,R,vocabulary, fp32.
@@ -124,17 +166,21 @@ class Decoder:
         Its keys and values go to the R slots from `first` on. `mask` (B,R,first+R, bool) says which slots a sentence
         sees; None: all.
         """
+        return self.read(tokens, place, memory, Next(first), mask)
+
+    def read(self, tokens: Tensor, place: int | Tensor, memory: Memory, slots: Slots, mask: Tensor | None) -> Tensor:
+        """Do what `step` does, with keys and values going to `slots`. As a tensor, `place` has one element.
+
+        `mask` (B,R and the slots that are looked at) is bool, or is added to the attention's scores.
+        """
         batch, rows = tokens.shape
         size, width = self.width // self.heads, self.width
-        end = first + rows
         x = self._words[tokens.reshape(-1)] + self._wheres[place]  # B*R,width
         seen = None if mask is None else mask.unsqueeze(1)  # B,1,R,slots
         for layer, (keys, values), (there, what) in zip(self._layers, memory.own, memory.cross, strict=True):
             q, k, v = layer.qkv(layer.before(x)).view(batch, rows, 3, self.heads, size).permute(2, 0, 3, 1, 4)
-            keys[:, :, first:end] = k
-            values[:, :, first:end] = v
             y = scaled_dot_product_attention(
-                q, keys[:, :, :end], values[:, :, :end], attn_mask=seen, scale=layer.scale
+                q, slots.put(keys, k), slots.put(values, v), attn_mask=seen, scale=layer.scale
             )  # B,heads,R,size
             x = x + layer.out(y.transpose(1, 2).reshape(-1, width))
             q = layer.query(layer.between(x)).view(batch, rows, self.heads, size).transpose(1, 2)

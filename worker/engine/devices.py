@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -42,3 +44,17 @@ def pick_precision(wanted: str, device: str) -> str:
     if wanted == "int8" and device != "cpu":
         raise ModelUnsupported("int8 is for CPUs. On a GPU, choose fp16 or bf16.")
     return wanted
+
+
+def memory_in_use(device: str) -> int | None:
+    """Give the bytes this process holds at this moment: on a GPU what torch has reserved there, else its resident set.
+
+    None where the system does not tell (only Linux does).
+    """
+    if device != "cpu":
+        return int(torch.cuda.memory_reserved(device))
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

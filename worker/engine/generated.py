@@ -150,7 +150,7 @@ class Generated(Batched):
     ) -> None:
         self.name, self.revision, self.precision, self.is_demo = name, revision, precision, False
         self.defaults: Mapping[str, Any] = dict(defaults)
-        self.device = str(voice.model.device)
+        self.device, self.side = str(voice.model.device), eye.side
         self.min_length = 0  # benchmarks set it to the maximum, so that random weights take the time of real ones
         self._voice, self._eye, self._words = voice, eye, words
         self._batches = Batches(batch or BATCH[voice.model.device.type], self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,21 +39,30 @@ def load(
     precision: str = "auto",
     store: Path | None = None,
     batch: int | None = None,
+    graphs: bool = True,
 ) -> Captioner:
     """Load the model called `name`: `demo`, a catalogue name, a hub id that is in the store, or a local folder.
 
     `device` is auto, cpu or cuda; `precision` is auto, fp32, bf16, fp16 (GPU) or int8 (CPU, own decoding only);
-    `store` the folder of fetched models; `batch` how many pictures run at once. Never reaches for the network.
+    `store` the folder of fetched models; `batch` how many pictures run at once; `graphs` whether a GPU may record its
+    work and replay it. Never reaches for the network.
 
     Raises ModelNotFound, ModelNotVerified, ModelUnsupported or DeviceUnavailable, each saying what to do.
     """
     folder = resolve(name, store=store, revision=revision)
     identity = verified(folder)
-    return _loaded(folder, identity, device=device, precision=precision, batch=batch, store=store)
+    return _loaded(folder, identity, device=device, precision=precision, batch=batch, store=store, graphs=graphs)
 
 
 def _loaded(
-    folder: Path, identity: Identity, *, device: str, precision: str, batch: int | None, store: Path | None
+    folder: Path,
+    identity: Identity,
+    *,
+    device: str,
+    precision: str,
+    batch: int | None,
+    store: Path | None,
+    graphs: bool,
 ) -> Captioner:
     if (family := families.family_of(folder)) is not None:
         return _generated(folder, identity, family, device=device, precision=precision, batch=batch)
@@ -66,8 +76,11 @@ def _loaded(
 
     entry = entry_of(identity.name)
     saved = store / INT8 / saved_name(identity) if store and not identity.is_demo else None
+    model = _model(plan, folder / WEIGHTS, prepare, device=device, precision=precision, saved=saved)
+    if graphs and model.device.type == "cuda":
+        _quicken(model, prepare)
     return vit_gpt2.ViTGPT2(
-        model=_model(plan, folder / WEIGHTS, prepare, device=device, precision=precision, saved=saved),
+        model=model,
         blueprint=plan,
         preprocessing=prepare,
         words=words(folder),
@@ -101,6 +114,16 @@ def _model(
             log.warning("%s fp32 is used.", error)
             chosen = "fp32"
     return vit_gpt2.build(plan, weights, device=at, precision=chosen)
+
+
+def _quicken(model: Model, prepare: Preprocessing) -> None:
+    """Let a model on a GPU replay recorded graphs, where those give the same."""
+    import torch
+
+    from worker.engine import graphs, proving
+
+    pixels = torch.from_numpy(prepare.batch(trial_pictures()))
+    proving.quicken(model, pixels, partial(graphs.CudaRecorder, model.device))
 
 
 def saved_name(identity: Identity) -> str:

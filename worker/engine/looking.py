@@ -42,6 +42,16 @@ class Eye:
         found = self._processor(images=[bounded(image)], return_tensors="np", **self._asked())
         return Prepared({name: np.ascontiguousarray(_one(name, found[name])) for name in found if name in _KEPT})
 
+    @property
+    def side(self) -> int | None:
+        """See Captioner.side. None for tiles and for pictures of free size, which bound the longer side or the area."""
+        if not self._processor.do_resize or getattr(self._processor, "do_image_splitting", False):
+            return None
+        size = self._processor.size
+        if size.longest_edge:
+            return None
+        return max(size[name] or 0 for name in ("height", "width", "shortest_edge")) or None
+
     def _asked(self) -> dict[str, Any]:
         return {"return_row_col_info": True} if hasattr(self._processor, "do_image_splitting") else {}
 

@@ -26,7 +26,7 @@ class Resting:
         self._model: Captioner | None = load()
         first = self._model
         self.name, self.revision, self.device = first.name, first.revision, first.device
-        self.precision, self.is_demo = first.precision, first.is_demo
+        self.precision, self.is_demo, self.side = first.precision, first.is_demo, first.side
         self.defaults: Mapping[str, Any] = first.defaults
         self._batch = first.batch
 

@@ -9,13 +9,12 @@ by its own rules, and pictures that are done leave the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
 
 from worker.engine import chance
-from worker.engine.decoder import Decoder
 from worker.engine.rules import NEVER, Rules
 
 FAR: Final = -1e9  # added to a score, it keeps a sentence from being chosen and leaves its order readable
@@ -30,7 +29,22 @@ class Sentence:
     token_scores: tuple[float, ...]
 
 
-def decode(decoder: Decoder, hidden: Tensor, rules: Rules, *, start: int) -> list[list[Sentence]]:
+class Reader(Protocol):
+    """What a search needs of a decoder: a Decoder, or what stands for one. Logits are good until the next step.
+
+    The memory that `begin` gives has a method `keep`, as Memory has.
+    """
+
+    places: int
+
+    def begin(self, hidden: Tensor, *, slots: int) -> Any:
+        """See Decoder.begin."""
+
+    def step(self, tokens: Tensor, place: int, memory: Any, first: int, mask: Tensor | None) -> Tensor:
+        """See Decoder.step."""
+
+
+def decode(decoder: Reader, hidden: Tensor, rules: Rules, *, start: int) -> list[list[Sentence]]:
     """Give `rules.captions` sentences for each of B pictures, best first. `hidden` is B,patches,width, encoded."""
     paths = Paths(decoder, hidden, rules, start)
     paths.open()
@@ -47,7 +61,7 @@ class Paths:
     equal, so R is 1 until then.
     """
 
-    def __init__(self, decoder: Decoder, hidden: Tensor, rules: Rules, start: int) -> None:
+    def __init__(self, decoder: Reader, hidden: Tensor, rules: Rules, start: int) -> None:
         self.decoder, self.rules = decoder, rules
         self.batch, self.device = len(hidden), hidden.device
         self.longest = min(rules.longest, decoder.places)

@@ -17,6 +17,7 @@ from worker.engine.contract import Candidate, Generation, Picture, Prepared
 from worker.engine.decoder import Decoder
 from worker.engine.encoder import Encoder
 from worker.engine.errors import ModelNotVerified, ModelUnsupported
+from worker.engine.graphs import Captured
 from worker.engine.pictures import LARGEST_SIDE, Preprocessing
 from worker.engine.rules import Rules, Wishes, wishes
 from worker.engine.search import Sentence, decode
@@ -27,7 +28,7 @@ PIXELS: Final = "pixels"  # C,H,W
 
 
 class Model:
-    """Encoder and decoder with their weights, on one device and in one precision."""
+    """Encoder and decoder with their weights, on one device and in one precision. `captured` is both, as graphs."""
 
     def __init__(self, blueprint: Blueprint, weights: Weights) -> None:
         """Raises ModelNotVerified for weights that do not fit the blueprint, ModelUnsupported for its functions."""
@@ -38,9 +39,12 @@ class Model:
             raise ModelUnsupported(f"The model computes with {error}, which this engine does not have.") from error
         self.device, self.dtype, self.precision = torch.device(weights.device), weights.dtype, weights.precision
         self.start, self.end = blueprint.start, blueprint.end
+        self.captured: Captured | None = None
 
     def encode(self, pixels: Tensor) -> Tensor:
         """B,C,H,W -> B,patches,width."""
+        if self.captured:
+            return self.captured.encode(pixels)
         if self.device.type == "cpu":
             # One at a time: its products are large enough by themselves, and then need less memory.
             return torch.cat([self.encoder(pixels[place : place + 1]) for place in range(len(pixels))])
@@ -48,7 +52,8 @@ class Model:
 
     def decode(self, hidden: Tensor, every: Sequence[Wishes]) -> list[list[Sentence]]:
         """B,patches,width and a wish for each picture, all of one shape -> sentences for each, best first."""
-        return decode(self.decoder, hidden, Rules(every, end=self.end, device=self.device), start=self.start)
+        reader = self.captured or self.decoder
+        return decode(reader, hidden, Rules(every, end=self.end, device=self.device), start=self.start)
 
 
 def build(blueprint: Blueprint, file: Path, *, device: str, precision: str) -> Model:

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from captions import ledger, selectors
+from captions import about, languages, ledger, selectors
 from captions.api import examples
 from captions.api.serializers import CaptionSerializer, WordsSerializer
 from captions.api.views.images import ImageView
@@ -44,11 +44,18 @@ class Captions(ImageView):
         examples=examples.WRITE,
     )
     def post(self, request: Request, image_id: UUID) -> Response:
-        """It is added to the history; a review publishes it."""
-        image = self.own_image(image_id)
+        """It is added to the history; a review publishes it. A long description stands at once."""
+        image = self.captionable_image(image_id)
         body = WordsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        caption = ledger.write(image=image, author=self.person, text=body.validated_data["text"])
+        words = body.validated_data
+        language = words.get("language", languages.DEFAULT)
+        if words.get("purpose") == Caption.Purpose.LONG:
+            if not words["text"].strip():
+                raise DeskError("caption_empty", attr="text")  # only PATCH takes one away
+            caption = about.describe(image=image, by=self.person, text=words["text"], language=language)
+        else:
+            caption = ledger.write(image=image, author=self.person, text=words["text"], language=language)
         return Response(self.get_serializer(caption).data, 201)
 
 
@@ -68,7 +75,7 @@ class Restoration(ImageView):
     )
     def post(self, request: Request, image_id: UUID, caption_id: UUID) -> Response:
         """A copy is added; nothing of the history is changed."""
-        image = self.own_image(image_id)
+        image = self.captionable_image(image_id)
         caption = selectors.captions(self.person, image).filter(pk=caption_id).first()
         if caption is None:
             raise DeskError("not_found")

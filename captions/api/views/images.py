@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -14,12 +15,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from captions import ingest, media, selectors, trash
+from captions import about, ingest, media, selectors, tags, trash
 from captions.api import examples, uploads
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
-from captions.api.pagination import NAMES, Best
-from captions.api.serializers import BINARY, TRUTHS, ImageSerializer, ImageWithJobsSerializer, UploadSerializer
+from captions.api.pagination import NAMES, Best, NewestOrSurest
+from captions.api.serializers import (
+    BINARY,
+    TRUTHS,
+    AboutSerializer,
+    ImageSerializer,
+    ImageWithJobsSerializer,
+    UploadSerializer,
+)
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
 from captions.errors import DeskError
 from captions.finding import Found
@@ -54,7 +62,11 @@ PICTURE_TYPES: Final = sorted({kind for _, kind in media.FILES.values()})
 
 def jobs_of(image: Image) -> list[CaptionJob]:
     """Give the newest jobs of a picture with their drafts; the list of jobs has the rest."""
-    return list(image.jobs.order_by("-created_at", "-id").prefetch_related("captions__author")[:JOBS_SHOWN])
+    return list(
+        image.jobs.filter(is_trial=False)
+        .order_by("-created_at", "-id")
+        .prefetch_related("captions__author")[:JOBS_SHOWN]
+    )
 
 
 class ImageView(DeskView):
@@ -74,6 +86,10 @@ class ImageView(DeskView):
         """
         return selectors.own_image(self.person, image_id)
 
+    def captionable_image(self, image_id: UUID) -> Image:
+        """Give a picture that the person may ask captions for and write words for. Raises DeskError `not_found`."""
+        return selectors.captionable_image(self.person, image_id)
+
     def shown(self, image_id: UUID) -> dict[str, Any]:
         """Give the answer about a picture as it is now in the database."""
         related = ("owner", "caption__author", "published_caption__author")
@@ -90,6 +106,7 @@ class Images(ImageView):
     serializer_class = ImageSerializer
     parser_classes = [uploads.MultipartForm]
     filterset_class = ImageFilter
+    pagination_class = NewestOrSurest
     refuses = {"GET": [400], "POST": [400, 409, 413, 415, 507]}
 
     @extend_schema(
@@ -102,14 +119,28 @@ class Images(ImageView):
     def get(self, request: Request) -> Response:
         """Newest first, or with words in `q` the best first. `deleted=true` lists the trash."""
         in_trash, query = request.query_params.get("deleted") == "true", request.query_params.get("q", "")
+        of_album = self._of_album()
         if not query:
-            return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+            if of_album is None:
+                return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
+            return self.page(of_album.none() if in_trash else of_album)
         if in_trash:
             raise ValidationError({"q": "A search does not look into the trash. Leave “deleted” out."})
         found = selectors.search(self.person, query)
+        if of_album is not None:
+            found = found.within(of_album)
         if found.is_ranked and "ordering" not in request.query_params:
             return self._best(found)
         return self.page(found.rows)
+
+    def _of_album(self) -> QuerySet[Image] | None:
+        """Give the pictures of the album that the address names; None when it names none. DeskError `not_found`."""
+        wanted = self.request.query_params.get("album")
+        try:
+            album_id = UUID(wanted) if wanted else None
+        except ValueError:
+            return None  # the filter says so
+        return selectors.images_of(selectors.album(self.person, album_id)) if album_id else None
 
     def _best(self, found: Found) -> Response:
         """Answer one page of ranked results, within what the other filters leave."""
@@ -181,6 +212,33 @@ class Images(ImageView):
 
 class OneImage(ImageView):
     """One picture."""
+
+    refuses = {"PATCH": [400, 413, 415]}
+
+    @extend_schema(
+        operation_id="change_image",
+        summary="Change a picture's title, description or tags, or call it decorative",
+        tags=["images"],
+        request=AboutSerializer,
+        responses={200: ImageWithJobsSerializer},
+        examples=examples.ABOUT,
+    )
+    def patch(self, request: Request, image_id: UUID) -> Response:
+        """All of it or nothing. Calling a picture decorative is a decision; tags are for its owner alone."""
+        image = self.image(image_id)
+        body = AboutSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        with transaction.atomic():
+            if "title" in asked:
+                about.entitle(image=image, by=self.person, title=asked["title"])
+            if "is_decorative" in asked:
+                about.set_decorative(image=image, by=self.person, is_decorative=asked["is_decorative"])
+            if "long_description" in asked:
+                about.describe(image=image, by=self.person, text=asked["long_description"])
+            if "tags" in asked:
+                tags.replace(image=image, owner=self.person, names=asked["tags"])
+        return Response(self.shown(image_id))
 
     @extend_schema(
         operation_id="get_image", summary="Look at one picture", tags=["images"], examples=examples.IMAGE_WITH_JOBS
@@ -259,6 +317,19 @@ class Thumbnail(Bytes):
         return self.send(request, self.image(image_id))
 
 
+class Medium(Bytes):
+    """The medium rendition."""
+
+    kind = "medium"
+
+    @extend_schema(
+        operation_id="get_medium", summary="Fetch the medium rendition", tags=["images"], responses=_RENDITION
+    )
+    def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
+        """At most 800 pixels on its longer side; the large one for a picture added before there was a medium one."""
+        return self.send(request, self.image(image_id))
+
+
 class Screen(Bytes):
     """The large rendition."""
 
@@ -268,7 +339,7 @@ class Screen(Bytes):
         operation_id="get_screen", summary="Fetch the large rendition", tags=["images"], responses=_RENDITION
     )
     def get(self, request: Request, image_id: UUID) -> HttpResponseBase:
-        """At most 1,600 pixels on its longer side; what the model saw."""
+        """At most 1,600 pixels on its longer side."""
         return self.send(request, self.image(image_id))
 
 

@@ -102,7 +102,7 @@ class JobsOfImage(ImageView):
         refuse_unknown(request, {"wait"})
         seconds = wait_seconds(request)
         chosen, model = _asked(request.data)
-        asked = jobs.request(image=self.own_image(image_id), chosen=chosen, model=model)
+        asked = jobs.request(image=self.captionable_image(image_id), chosen=chosen, model=model)
         response = Response(shown(asked.job.pk), 201 if asked.created else 200)
         if seconds:
             _answer_when_ended(response, asked.job.pk, seconds)
@@ -170,7 +170,9 @@ class Cancellation(JobView):
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """What a worker still makes of it is dropped."""
-        return Response(self.shown(jobs.cancel(job=selectors.job(self.person, job_id), by=self.person).pk))
+        return Response(
+            self.shown(jobs.cancel(job=selectors.job(self.person, job_id, role="caption"), by=self.person).pk)
+        )
 
 
 class Retry(JobView):
@@ -188,4 +190,6 @@ class Retry(JobView):
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """It goes back into the queue; when an equal job is open already, that one is the answer."""
-        return Response(self.shown(jobs.retry(job=selectors.job(self.person, job_id), by=self.person).pk))
+        return Response(
+            self.shown(jobs.retry(job=selectors.job(self.person, job_id, role="caption"), by=self.person).pk)
+        )

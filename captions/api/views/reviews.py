@@ -9,9 +9,16 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from captions import review, selectors
+from captions import review, review_queue, selectors
 from captions.api import examples
-from captions.api.serializers import DecisionSerializer, ImageWithJobsSerializer, ReviewSerializer
+from captions.api.base import DeskView, refuse_unknown
+from captions.api.serializers import (
+    DecisionSerializer,
+    ImageWithJobsSerializer,
+    NextReviewsSerializer,
+    ReviewSerializer,
+    TurnSerializer,
+)
 from captions.api.views.images import ImageView
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
@@ -35,7 +42,7 @@ class Reviews(ImageView):
     def get(self, request: Request, image_id: UUID) -> Response:
         """Who decided what and when; a decision taken back stays in the list."""
         reviews = selectors.reviews(self.image(image_id))
-        return self.page(reviews.select_related("reviewer", "caption__author"))
+        return self.page(reviews.select_related("reviewer", "by_rule", "caption__author"))
 
 
 class Decision(ImageView):
@@ -66,10 +73,20 @@ class Decision(ImageView):
 def decide(image: Image, person: Any, asked: dict[str, Any]) -> None:
     """Hand a read body to the service that its decision names."""
     caption = _named(image, asked.get("caption"))
+    if "seen" in asked:
+        verdict = review_queue.Verdict(
+            decision=asked["decision"],
+            caption=caption,
+            text=asked.get("text", ""),
+            reason=asked.get("reason", ""),
+            seen=asked["seen"],
+        )
+        review_queue.decide(image=image, reviewer=person, verdict=verdict)
+        return
     if asked["decision"] == "approve":
         review.approve(image=image, reviewer=person, caption=caption)
     elif asked["decision"] == "edit":
-        review.edit(image=image, reviewer=person, text=asked["text"], caption=caption)
+        review.edit(image=image, reviewer=person, text=asked["text"], caption=caption, language=asked.get("language"))
     else:
         review.reject(image=image, reviewer=person, caption=caption, reason=asked.get("reason", ""))
 
@@ -81,6 +98,38 @@ def _named(image: Image, caption_id: UUID | None) -> Caption | None:
     if caption is None:  # the same words whether it is another picture's, another person's, or nobody's
         raise DeskError("caption_of_another_image", attr="caption")
     return caption
+
+
+class NextReviews(DeskView):
+    """The queue of drafts in front of you."""
+
+    queryset = Review.objects.none()
+    serializer_class = TurnSerializer
+    pagination_class = None
+    filter_backends = []
+    refuses = {"POST": [400, 404, 413, 415]}
+
+    @extend_schema(
+        operation_id="next_reviews",
+        summary="Be handed the next drafts to decide on",
+        tags=["reviews"],
+        request=NextReviewsSerializer,
+        responses={200: TurnSerializer(many=True)},
+        examples=examples.NEXT_REVIEWS,
+    )
+    def post(self, request: Request) -> Response:
+        """Nobody else is handed these pictures before their lease runs out. Asking again gives those you still have.
+
+        Decide on each at its own address, with its `seen`.
+        """
+        refuse_unknown(request, set())
+        body = NextReviewsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        turns = review_queue.take(
+            reviewer=self.person, count=asked["n"], order=asked["order"], album=asked.get("album"), mix=False
+        )
+        return Response(self.get_serializer(turns, many=True).data)
 
 
 class TakenBack(ImageView):

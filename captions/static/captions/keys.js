@@ -90,7 +90,7 @@ document.addEventListener("click", (event) => {
 const act = (event) => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const scope = desk.page ? document.getElementById("main") : current();
-  if (wasG && performance.now() - wasG < 1500 && key === "p") { wasG = 0; location.assign("/"); return true; }
+  if (wasG && performance.now() - wasG < 1500 && (key === "p" || key === "r")) { wasG = 0; location.assign(key === "p" ? "/" : "/review/"); return true; }
   wasG = key === "g" ? performance.now() : 0;
   if (wasG) return true;
   if (key === "?") { openKeys(); return true; }

@@ -18,9 +18,11 @@ from PIL import Image
 from tqdm import tqdm  # type: ignore[import-untyped]  # tqdm ships no types
 
 from captions import decoder, ingest
+from captions.decoder.contract import RENDITIONS
 from captions.params import KNOBS, GenerationParams, Knob, ParamsInvalid, complete, defaults_from, parse
 from worker.engine import Candidate, Captioner, EngineError, load
 from worker.engine.choice import choose
+from worker.renditions import shows_enough
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".apng", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
 
@@ -76,7 +78,11 @@ class Command(BaseCommand):
                     self.stderr.write(choice.reason)
                 name = choice.name
             return load(
-                name, store=settings.MODEL_DIR, device=settings.CAPTION_DEVICE, precision=settings.CAPTION_PRECISION
+                name,
+                store=settings.MODEL_DIR,
+                device=settings.CAPTION_DEVICE,
+                precision=settings.CAPTION_PRECISION,
+                graphs=settings.CAPTION_GRAPHS,
             )
         except EngineError as error:
             raise CommandError(str(error)) from None
@@ -124,7 +130,7 @@ def _caption(
             paths, pictures = [], []
             for path in files[start : start + batch]:
                 try:
-                    pictures.append(_open(path, Path(folder), limits))
+                    pictures.append(_open(path, Path(folder), limits, side=captioner.side))
                     paths.append(path)
                 except decoder.DecodeRefused as refusal:
                     problems.append(f"{path}: {refusal.detail} ({refusal.code})")
@@ -136,11 +142,13 @@ def _caption(
             bar.update(len(files[start : start + batch]))
 
 
-def _open(path: Path, folder: Path, limits: decoder.Limits) -> Image.Image:
+def _open(path: Path, folder: Path, limits: decoder.Limits, *, side: int | None) -> Image.Image:
     """Have the sandbox decode a file, and open the clean picture it wrote: the same way a worker sees an upload."""
-    screen = folder / "screen.webp"
-    decoder.decode(path, thumbnail=folder / "thumbnail.webp", screen=screen, limits=limits)
-    with Image.open(screen, formats=("WEBP",)) as picture:
+    places = {name: folder / f"{name}.webp" for name in RENDITIONS}
+    found = decoder.decode(path, **places, limits=limits)
+    medium, screen = ((one.width, one.height) for one in (found.medium, found.screen))
+    chosen = found.medium if shows_enough(medium, screen=screen, side=side) else found.screen
+    with Image.open(chosen.path, formats=("WEBP",)) as picture:
         return picture.convert("RGB")
 
 

@@ -99,7 +99,7 @@ def drop_index(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("captions", "0006_the_desk"),
+        ("captions", "0010_quality"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [

@@ -25,7 +25,7 @@ def raise_the_fence(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('captions', '0005_several_models'),
+        ('captions', '0006_medium_rendition'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
