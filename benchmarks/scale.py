@@ -48,7 +48,7 @@ SEARCHES: Final = {
     "search, prefix": "ligh",
     "search, prefix of two": "li",
     "search, without a word": "-water",
-    "search, words and filters": "water state:draft quality:<0.3",
+    "search, words and filters": "water state:draft quality:<0.5",
     "search, everybody's": "owner:* water",
     "filter, state": "state:draft",
     "filter, model": "model:second",

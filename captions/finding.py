@@ -13,14 +13,15 @@ import base64
 import binascii
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import BooleanField, Exists, F, Field, FloatField, Func, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
@@ -34,7 +35,7 @@ from captions.searching import Ago, Filter, Group, Query, Span, Term, Words, par
 
 RANKED: Final = 1000
 #: The same beside filters, where more pictures are looked at for each that matches.
-RANKED_OF_SOME: Final = 250
+RANKED_OF_SOME: Final = 100
 #: What a word weighs, PostgreSQL's classes D to A: nothing of ours, the file name, caption and tags, the title.
 WEIGHTS: Final = "{0.1, 0.3, 0.7, 1.0}"
 #: From here on two words count as nearly the same; 1 is the same (pg_trgm's word_similarity).
@@ -296,7 +297,8 @@ class _Index:
             both = _Sql("", pieces[0].params + pieces[1].params)
             exact, wide = (f"ts_rank('{WEIGHTS}', {{column}}, {piece.text}, 1)" for piece in pieces)
             rank = both.of("vector", f"{exact} + {wide} / 10", FloatField())
-            return list(rows.annotate(rank=rank).values_list("id", "image_id", "rank")[:limit])
+            with _without_helpers():
+                return list(rows.annotate(rank=rank).values_list("id", "image_id", "rank")[:limit])
         found = list(rows.values_list("id", "image_id")[:limit])
         ranks = self._bm25(found[-1][0], found[0][0]) if found else {}
         return [(id, image_id, ranks.get(id, 0.0)) for id, image_id in found]
@@ -337,6 +339,14 @@ class _Index:
     def _expression(wanted: list[_Sql], unwanted: list[_Sql]) -> str:
         text = " AND ".join(one.text for one in wanted)
         return f"({text}) NOT ({' OR '.join(one.text for one in unwanted)})" if unwanted else text
+
+
+@contextmanager
+def _without_helpers() -> Iterator[None]:
+    """Let PostgreSQL start no parallel workers: that takes longer than a ranking, which looks at few rows."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+        yield
 
 
 def _words(group: Group) -> Iterable[Words]:

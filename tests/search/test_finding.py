@@ -394,7 +394,7 @@ def test_it_refuses_a_mark_that_it_did_not_make(owner, mark):
 
 def test_it_reads_a_page_with_a_fixed_number_of_queries(owner, django_assert_max_num_queries):
     rows(owner, 12)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(7):
         page = selectors.search(owner, "boat state:empty").page(after="", size=10)
         assert [image.owner.username for image in page.rows] == ["olga"] * 10
 
