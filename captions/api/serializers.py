@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
@@ -536,6 +537,16 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class IdField(serializers.UUIDField):
+    """An id as text; DRF's own takes `false` and every other number for one."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Read the id. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
 class SearchToSaveSerializer(Strict):
     """A search to be saved."""
 
@@ -571,7 +582,7 @@ class DecisionSerializer(Strict):
     """A decision on a picture's caption."""
 
     decision = serializers.ChoiceField(choices=DECISIONS)
-    caption = serializers.UUIDField(
+    caption = IdField(
         required=False, allow_null=True, help_text="The caption decided on; the one the picture shows when left out."
     )
     text = TextField(
@@ -608,7 +619,7 @@ class NextReviewsSerializer(Strict):
         choices=review_queue.Order.values, required=False, default=review_queue.Order.LEAST_SURE.value,
         help_text="Which come first.",
     )  # fmt: skip
-    album = serializers.UUIDField(required=False, allow_null=True, help_text="The pictures of this album only.")
+    album = IdField(required=False, allow_null=True, help_text="The pictures of this album only.")
 
 
 class TurnSerializer(serializers.Serializer[Any]):
@@ -667,8 +678,8 @@ class AlbumNameBody(Strict):
 class AlbumPicturesBody(Strict):
     """Which pictures to add and to take out; 1,000 each at most. Those that are not yours are passed over."""
 
-    add = serializers.ListField(child=serializers.UUIDField(), required=False)
-    remove = serializers.ListField(child=serializers.UUIDField(), required=False)
+    add = serializers.ListField(child=IdField(), required=False)
+    remove = serializers.ListField(child=IdField(), required=False)
 
 
 class AlbumPicturesSerializer(serializers.Serializer[Any]):
@@ -743,7 +754,7 @@ class TagSerializer(serializers.ModelSerializer[Tag]):
 class MarkBody(Strict):
     """Which tags to put on which pictures of yours, and which to take off."""
 
-    images = serializers.ListField(child=serializers.UUIDField(), help_text="1,000 at most.")
+    images = serializers.ListField(child=IdField(), help_text="1,000 at most.")
     add = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
     remove = serializers.ListField(child=TextField(), required=False, help_text="20 at most.")
 

@@ -45,6 +45,21 @@ def test_it_does_everything_with_an_album_as_documented(api, other, owner, stran
     assert not Album.objects.exists()
 
 
+@pytest.mark.parametrize("number", [False, 0, 7, 1.5])
+def test_it_takes_no_number_for_an_id(api, owner, number):
+    album = api.send("albums/", {"name": "Harbour"}).json()["id"]
+    image = str(make_image(owner, "draft").pk)
+    for path, body in (
+        (f"albums/{album}/images/", {"add": [image], "remove": [number]}),
+        ("tags/", {"images": [image, number], "add": ["sea"]}),
+        (f"images/{image}/review/", {"decision": "approve", "caption": number}),
+        ("review/next/", {"album": number}),
+    ):
+        answer = api.send(path, body)
+        assert (answer.status_code, {code for code, _ in codes(answer)}) == (400, {"invalid"}), path
+    assert not api.look("images/", album=album).json()["results"]
+
+
 def test_it_tags_and_filters_by_tag(api, owner):
     image, _ = make_image(owner), make_image(owner)
     marked = api.send("tags/", {"images": [str(image.pk)], "add": ["Sea"]})
