@@ -547,6 +547,26 @@ class IdField(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
+class SwitchField(serializers.BooleanField):
+    """True or false; DRF's own takes `0`, "yes" and the like too."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Read the switch. Raises ValidationError."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class CountField(serializers.IntegerField):
+    """A whole number, which `7.0` is in JSON; DRF's own takes "7" too."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Read the number. Raises ValidationError."""
+        if not isinstance(data, int | float) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class SearchToSaveSerializer(Strict):
     """A search to be saved."""
 
@@ -612,7 +632,7 @@ class DecisionSerializer(Strict):
 class NextReviewsSerializer(Strict):
     """What somebody wants to review next."""
 
-    n = serializers.IntegerField(
+    n = CountField(
         required=False, default=10, min_value=1, max_value=review_queue.AT_MOST, help_text="How many pictures at most."
     )
     order = serializers.ChoiceField(
@@ -640,7 +660,7 @@ class AboutSerializer(Strict):
     """What to change about a picture; what is left out stays."""
 
     title = TextField(required=False, allow_blank=True, help_text="At most 200 characters; empty for none.")
-    is_decorative = serializers.BooleanField(required=False, help_text="`true` empties its alt text.")
+    is_decorative = SwitchField(required=False, help_text="`true` empties its alt text.")
     long_description = TextField(
         required=False, allow_blank=True, trim_whitespace=False, help_text="At most 2,000 characters; empty for none."
     )
@@ -737,7 +757,7 @@ class NewLinkSerializer(LinkSerializer):
 class LinkBody(Strict):
     """How long a link lives."""
 
-    days = serializers.IntegerField(min_value=1, max_value=365)
+    days = CountField(min_value=1, max_value=365)
 
 
 class TagSerializer(serializers.ModelSerializer[Tag]):

@@ -60,6 +60,21 @@ def test_it_takes_no_number_for_an_id(api, owner, number):
     assert not api.look("images/", album=album).json()["results"]
 
 
+@pytest.mark.parametrize("value", [0, "true", "7", 7.5, [], {}])
+def test_it_takes_nothing_that_only_looks_like_a_switch_or_a_number(api, owner, value):
+    album = api.send("albums/", {"name": "Harbour"}).json()["id"]
+    image = make_image(owner, "draft")
+    for path, body, method in (
+        (f"images/{image.pk}/", {"is_decorative": value}, "patch"),
+        (f"albums/{album}/links/", {"days": value or True}, "post"),
+        ("review/next/", {"n": value or True}, "post"),
+    ):
+        answer = api.send(path, body, method)
+        assert (answer.status_code, codes(answer)) == (400, [("invalid", *body)]), path
+    image.refresh_from_db()
+    assert not image.is_decorative
+
+
 def test_it_tags_and_filters_by_tag(api, owner):
     image, _ = make_image(owner), make_image(owner)
     marked = api.send("tags/", {"images": [str(image.pk)], "add": ["Sea"]})
