@@ -11,9 +11,11 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.test import Client
 from django.utils import timezone
 
 from captions import broker as visits
+from captions import jobs, queueing
 from tests.services import RedisServer, redis_server
 
 
@@ -62,6 +64,16 @@ def _static_files_without_manifest(settings: object) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}  # type: ignore[attr-defined]  # pytest-django's
 
 
+@pytest.fixture(autouse=True)
+def _fresh_broker() -> Iterator[None]:
+    """Every test begins without a pause for the broker, and with the lanes' cycle at its start."""
+    visits.forget()
+    visits.counts.clear()
+    jobs._cycle = queueing.LaneCycle(start=0)
+    yield
+    visits.forget()
+
+
 @pytest.fixture
 def owner(db: None) -> User:
     """A person who owns pictures."""
@@ -72,6 +84,22 @@ def owner(db: None) -> User:
 def stranger(db: None) -> User:
     """Another person, who must not see the first one's things."""
     return User.objects.create_user("stranger", "stranger@example.org", "correct-horse-battery")
+
+
+@pytest.fixture
+def olga(owner: User) -> Client:
+    """A browser in which the owner of the pictures is logged in."""
+    browser = Client()
+    browser.force_login(owner)
+    return browser
+
+
+@pytest.fixture
+def stranger_browser(stranger: User) -> Client:
+    """A browser in which somebody else is logged in."""
+    browser = Client()
+    browser.force_login(stranger)
+    return browser
 
 
 @pytest.fixture(scope="session")

@@ -49,18 +49,6 @@ def _nobody_is_throttled() -> Iterator[None]:
 
 
 @pytest.fixture
-def owner(db: None) -> User:
-    """A person who never types a password here: hashing one takes longer than most of these tests."""
-    return User.objects.create(username="olga", email="olga@example.org", password="!")
-
-
-@pytest.fixture
-def stranger(db: None) -> User:
-    """Another person, who must not see the first one's things."""
-    return User.objects.create(username="stranger", email="stranger@example.org", password="!")
-
-
-@pytest.fixture
 def api_of() -> Callable[[User], Api]:
     """Give clients with a fresh token of a person's."""
     return lambda user: Api(tokens.mint(user=user, name="tests")[1])

@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import User
 from django.db import connections, transaction
 
-from captions import broker, jobs, queueing, wordindex
+from captions import jobs, wordindex
 from captions.drafts import Draft
 from captions.models import CaptionJob, Image
 from captions.params import GenerationParams
-
-
-@pytest.fixture(autouse=True)
-def _fresh_broker() -> Iterator[None]:
-    """Every test begins without a pause for the broker, and with the lanes' cycle at its start."""
-    broker.forget()
-    broker.counts.clear()
-    jobs._cycle = queueing.LaneCycle(start=0)
-    yield
-    broker.forget()
-
-
-@pytest.fixture
-def owner(db: None) -> User:
-    """A person who never logs in here: hashing a password takes longer than most of these tests."""
-    return User.objects.create(username="olga", password="!")
-
-
-@pytest.fixture
-def stranger(db: None) -> User:
-    """Another person."""
-    return User.objects.create(username="stranger", password="!")
-
 
 _number = iter(range(1, 10_000_000))
 _number_lock = threading.Lock()

@@ -12,10 +12,9 @@ from django.test import override_settings
 from captions import jobs, lab, ledger, review, selectors
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, Trial, TrialArm
-from tests.jobs.conftest import _fresh_broker, claim, finish, make_image, owner, stranger
+from tests.jobs.conftest import claim, finish, make_image
 from tests.web.builders import worker
 
-__all__ = ["_fresh_broker", "owner", "stranger"]
 QUICK = lab.ArmWish("Quick", "", {"num_beams": 1})
 CAREFUL = lab.ArmWish("Careful", "", {"num_beams": 4})
 

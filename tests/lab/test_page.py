@@ -9,12 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from captions.models import Trial
-from tests.jobs.conftest import _fresh_broker, make_image, owner, stranger
+from tests.jobs.conftest import make_image
 from tests.lab.test_lab import drafted
 from tests.web.builders import worker
-from tests.web.conftest import _plain_static, olga, stranger_browser
 
-__all__ = ["_fresh_broker", "_plain_static", "olga", "owner", "stranger", "stranger_browser"]
 WAYS = {"A-preset": "quick", "B-preset": "careful", "C-preset": "none"}
 
 

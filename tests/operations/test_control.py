@@ -16,10 +16,9 @@ from captions.errors import DeskError
 from captions.models import CaptionJob, QueueControl, Worker
 from captions.models.clock import database_now
 from captions.permissions import OPERATORS
-from tests.jobs.conftest import _fresh_broker, ask, claim, owner, stranger
+from tests.jobs.conftest import ask, claim
 from tests.web.builders import worker
 
-__all__ = ["_fresh_broker", "owner", "stranger"]
 BULK = CaptionJob.Lane.BULK
 
 

@@ -14,19 +14,11 @@ from django.utils import timezone
 from captions import jobs, operations, selectors
 from captions.models import CaptionJob, QueueControl, Worker
 from captions.permissions import OPERATORS, REVIEWERS
-from tests.jobs.conftest import _fresh_broker, ask, claim, finish
+from tests.jobs.conftest import ask, claim, finish
 from tests.operations.test_control import failed_job
 from tests.web.builders import worker
-from tests.web.conftest import _plain_static
 
-__all__ = ["_fresh_broker", "_plain_static"]
 PAGE, NOW, ACT = "/operations/", "/operations/now/", "/operations/act/"
-
-
-@pytest.fixture
-def owner(db: None) -> User:
-    """Somebody with pictures."""
-    return User.objects.create(username="olga", password="!")
 
 
 @pytest.fixture

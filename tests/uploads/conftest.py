@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.cache import caches
 
 from captions import checking
@@ -22,18 +21,6 @@ __all__ = ["api", "api_of", "codes", "nobody", "other", "page", "store"]
 PIECE = "application/offset+octet-stream"
 TUS = {"Tus-Resumable": "1.0.0"}
 ADDRESS = "/api/v1/uploads/"
-
-
-@pytest.fixture
-def owner(db: None) -> User:
-    """A person without a password: hashing one takes longer than these tests."""
-    return User.objects.create(username="olga", email="olga@example.org", password="!")
-
-
-@pytest.fixture
-def stranger(db: None) -> User:
-    """Another person."""
-    return User.objects.create(username="stranger", email="stranger@example.org", password="!")
 
 
 @pytest.fixture(autouse=True)
