@@ -30,6 +30,7 @@ from captions.plain import has_a_word, one_line
 log = structlog.get_logger(__name__)
 
 MOST_PICTURES: Final = 1000
+LONGEST_NAME: Final = 120  # characters; Album.name holds as much
 LONGEST_DAYS: Final = 365
 USED_EVERY_SECONDS: Final = 60
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -228,7 +229,7 @@ def _clean(name: str) -> str:
     words = one_line(name)
     if not has_a_word(words):
         raise DeskError("album_name_empty", attr="name")
-    if len(words) > 120:
+    if len(words) > LONGEST_NAME:
         raise DeskError("album_name_too_long", attr="name")
     return words
 

@@ -11,8 +11,9 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
+from captions import albums
 from captions.errors import DeskError
-from captions.models import Album, AlbumImage, Image, Import, Upload
+from captions.models import Album, Image, Import, Upload
 
 State = Upload.State
 Person = User | AnonymousUser
@@ -26,7 +27,6 @@ PARTS: Final[dict[str, Q]] = {
     "known": Q(state=State.KNOWN),
     "refused": Q(state=State.REFUSED),
 }
-_LONGEST_NAME: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +139,19 @@ def make_albums(*, batch: Import, by: User) -> int:
         raise DeskError("not_found")
     made = 0
     for folder in folders(batch):
+        images = list(_placed(batch).filter(folder=folder.name).values_list("image", flat=True).distinct())
         with transaction.atomic():
+            # Not `albums.make_or_find`: it refuses a folder that is called "---", and with it all others.
             album, _ = Album.objects.get_or_create(owner=by, name=album_name(folder.name))
-            images = _placed(batch).filter(folder=folder.name).values_list("image", flat=True).distinct()
-            places = [AlbumImage(album=album, image_id=image) for image in images]
-            AlbumImage.objects.bulk_create(places, batch_size=500, ignore_conflicts=True)
+            for start in range(0, len(images), albums.MOST_PICTURES):
+                albums.add(album=album, images=images[start : start + albums.MOST_PICTURES])
         made += 1
     return made
 
 
 def album_name(folder: str) -> str:
     """Give the name of a folder's album: its whole way, or as much of its end as a name may have."""
-    return folder if len(folder) <= _LONGEST_NAME else "…" + folder[-_LONGEST_NAME + 1 :]
+    return folder if len(folder) <= albums.LONGEST_NAME else "…" + folder[-albums.LONGEST_NAME + 1 :]
 
 
 def _placed(batch: Import) -> QuerySet[Upload]:

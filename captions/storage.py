@@ -27,13 +27,13 @@ class DurableFileStorage(FileSystemStorage):
         _make_folder(target.parent)
         os.chmod(source, self.file_permissions_mode or 0o644)  # temporary files are their maker's alone
         try:
-            _flush(source)
+            flush(source)
             os.replace(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             self._copy(source, target)  # the incoming folder is on another disk
-        _flush(target.parent)
+        flush(target.parent)
 
     def url(self, name: str | None) -> NoReturn:
         """Refuse: an address of the storage would go round the permission check. Raises ValueError."""
@@ -44,7 +44,7 @@ class DurableFileStorage(FileSystemStorage):
         try:
             shutil.copyfile(source, part)
             shutil.copymode(source, part)
-            _flush(part)
+            flush(part)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -70,10 +70,11 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _flush(folder.parent)
+    flush(folder.parent)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk and outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -30,6 +30,7 @@ from captions.errors import DeskError
 from captions.models import Account, Import, Upload
 from captions.models.clock import DatabaseTime
 from captions.plain import one_line
+from captions.storage import flush
 
 log = structlog.get_logger(__name__)
 
@@ -321,17 +322,9 @@ def _is_taken(file: int, path: Path) -> bool:
     with suppress(FileNotFoundError):  # removed between opening and locking: these bytes would be nobody's
         if os.fstat(file).st_ino == path.stat().st_ino:
             if os.fstat(file).st_size == 0:
-                _flush(path.parent)  # the name of a new file, too, must outlive a power cut
+                flush(path.parent)  # the name of a new file, too, must outlive a power cut
             return True
     return False
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
