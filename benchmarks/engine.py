@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -27,6 +26,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from benchmarks.memory import peak_mib
 from captions.params import GenerationParams
 from worker.engine import Prepared
 from worker.engine.errors import EngineError
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "model": captioner.name,
                 "revision": captioner.revision,
                 "load_seconds": round(loaded, 3),
-                "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "peak_rss_mib": peak_mib(),
                 "runs": seconds,
             }
         )

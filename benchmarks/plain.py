@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import sys
 import time
 from pathlib import Path
 
 from PIL import Image
+
+from benchmarks.memory import peak_mib
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             began = time.perf_counter()
             run()
             seconds.append((time.perf_counter() - began) / len(options.images))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    memory = peak_mib()
     result = {
         "device": device,
         "precision": options.precision,

@@ -18,7 +18,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from torch import Tensor
 
 from benchmarks.engine import opened
 from benchmarks.exporting import export, plain_model
+from benchmarks.memory import peak_mib
 from benchmarks.runtimes import RUNTIMES, Runtime
 from captions.params import GenerationParams
 from worker.engine import blueprint as blueprints
@@ -126,7 +126,7 @@ def _measured(options: argparse.Namespace, folder: Path, graphs: Path) -> dict[s
     tokens = [row for rows in _batches(rival, options.images, options.batch) for row in rows]
     seconds = [_timed(rival, options.images, options.batch) for _ in range(options.runs)]
     torch.set_num_threads(threads)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_mib()
     return {
         "device": "cpu",
         "seconds_per_image": statistics.median(seconds),

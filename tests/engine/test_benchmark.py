@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ from benchmarks import limits, plain
 from benchmarks.captioning import Bench, cuda_rows
 from benchmarks.engine import main, opened
 from benchmarks.limits import operations
+from benchmarks.memory import peak_mib
 from benchmarks.worker import drawn
 from worker.engine import load
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -170,3 +175,12 @@ def test_it_makes_rows_of_what_a_gpu_showed(monkeypatch: pytest.MonkeyPatch, gpu
     assert ("H200" in rows[3].name) == (gpu == "NVIDIA H200")
     assert all({"--device", "cuda", "fp16"} <= set(asked) for asked in bench.asked), "both ways in the same precision"
     assert bench.asked[-1][-2:] == ("--batch", "64")
+
+
+def test_it_does_not_count_what_the_process_before_it_held():
+    held = bytearray(400 * 1024 * 1024)
+    held[::4096] = b"x" * len(held[::4096])
+    command = [sys.executable, "-c", "from benchmarks.memory import peak_mib; print(peak_mib())"]
+    seen = int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    assert 5 < seen < 200
+    assert peak_mib() >= 400
