@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -107,11 +108,19 @@ class Desk:
         return result
 
     def prepare(self) -> None:
-        """Make the tables and the cache table, and give it static files."""
-        self.run("migrate", "-v0")
-        self.run("createcachetable")
-        static = collected_static()
-        (self.folder / "data" / "static").symlink_to(static)
+        """Give it tables and static files."""
+        self.make_tables()
+        (self.folder / "data" / "static").symlink_to(made_once("collected") / "static")
+
+    def make_tables(self) -> None:
+        """Make all tables, the cache's among them. SQLite's are copied: migrating takes longer than most tests."""
+        data = self.folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        if "DATABASE_URL" in self.env:
+            self.run("migrate", "-v0")
+            self.run("createcachetable")
+        else:
+            shutil.copy(made_once("migrated") / "captions.sqlite3", data)
 
     def spawn(self, name: str, *command: str, env: dict[str, str] | None = None) -> Child:
         """Start one process that is stopped with the desk at the latest."""
@@ -181,21 +190,32 @@ class Desk:
             self.redis.kill()
 
 
+_HOW = {
+    "collected": [["collectstatic", "--noinput", "-v0"]],
+    "migrated": [["migrate", "-v0"], ["createcachetable"]],
+}
+
+
 @functools.cache
-def collected_static() -> Path:
-    """Collect the static files once for all desks of this run, whichever of its processes is the first to ask."""
+def made_once(name: str) -> Path:
+    """Give a data directory that commands made once, whichever process of this run is the first to ask for it."""
     given = os.environ.get("DESK_TESTS_SHARED")  # absent outside of pytest: in `make chaos`
-    folder = Path(given or tempfile.mkdtemp(prefix="desk-static-"))
+    shared = Path(given or tempfile.mkdtemp(prefix="desk-shared-"))
     if not given:
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with (folder / "static.lock").open("w") as lock:
+        atexit.register(shutil.rmtree, shared, ignore_errors=True)
+    folder = shared / name
+    folder.mkdir(exist_ok=True)
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for it: two would write over each other
-        if not (folder / "static-is-whole").exists():
+        if not (shared / f"{name}.done").exists():
             environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
-            command = [sys.executable, "manage.py", "collectstatic", "--noinput", "-v0"]
-            subprocess.run(command, cwd=ROOT, env=environment, check=True)
-            (folder / "static-is-whole").touch()
-    return folder / "static"
+            for command in _HOW[name]:
+                subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+            for file in folder.glob("*.sqlite3"):
+                with contextlib.closing(sqlite3.connect(file)) as database:
+                    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a copy of the file alone must be whole
+            (shared / f"{name}.done").touch()
+    return folder
 
 
 _CLUSTER: list[str] = []

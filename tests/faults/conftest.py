@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,25 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.faults.workshop import Workshop, copy_tables
+from tests.faults.workshop import Workshop
 from tests.harness import postgres_url
 from tests.services import new_postgres_database
 
 MakeWorkshop = Callable[..., Workshop]
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with all tables and no rows."""
-    made = Workshop(tmp_path_factory.mktemp("sqlite-template"))
-    try:
-        made.run("migrate", "-v0")
-    finally:
-        made.close()
-    path = Path(made.env["DATA_DIR"]) / "captions.sqlite3"
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +43,9 @@ def workshop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeWor
         folder = tmp_path / f"desk-{len(made)}"
         if kind == "postgres":
             environment["DATABASE_URL"] = copied_database(request.getfixturevalue("postgres_template"))
-        elif "DATABASE_URL" not in environment:
-            copy_tables(request.getfixturevalue("sqlite_template"), folder / "data")
         made.append(Workshop(folder, environment=environment))
+        if "DATABASE_URL" not in environment:
+            made[-1].make_tables()
         return made[-1]
 
     yield make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -143,9 +142,3 @@ def freeze(pid: int | None, seconds: float) -> bool:
         return False
     time.sleep(seconds)
     return send(pid, signal.SIGCONT)
-
-
-def copy_tables(template: Path, data: Path) -> None:
-    """Give a desk the tables of an SQLite template."""
-    data.mkdir(parents=True, exist_ok=True)
-    shutil.copy(template, data / "captions.sqlite3")
