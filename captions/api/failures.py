@@ -20,7 +20,7 @@ from drf_standardized_errors.types import VALIDATION_ERROR, Error
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from captions.errors import FAILURES, DeskError, Failure
+from captions.errors import FAILURES, DeskError, Failure, problem_words
 from captions.params import ParamsInvalid
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class ParamsRefused(exceptions.ValidationError):
     """Generation parameters out of range: one error per parameter."""
 
     def __init__(self, error: ParamsInvalid) -> None:
-        super().__init__(error.problems, "invalid_parameter")
+        super().__init__({name: problem_words(words) for name, words in error.problems.items()}, "invalid_parameter")
 
 
 def request_number() -> str:

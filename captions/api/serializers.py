@@ -14,7 +14,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from captions import review_queue, selectors, uploads
-from captions.errors import FAILURES
+from captions.errors import FAILURES, told
 from captions.models import (
     Album,
     AlbumLink,
@@ -223,7 +223,9 @@ class FileSerializer(serializers.ModelSerializer[Upload]):
     @extend_schema_field(UploadErrorSerializer(allow_null=True))
     def get_error(self, upload: Upload) -> dict[str, str] | None:
         """Give the code with its words."""
-        return {"code": upload.error_code, "detail": upload.error_detail} if upload.error_code else None
+        if not upload.error_code:
+            return None
+        return {"code": upload.error_code, "detail": told(upload.error_code, upload.error_detail)}
 
 
 class PictureUrlsSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from captions import selectors, tokens
@@ -17,18 +19,25 @@ from captions.web.context import THEMES, VIEWS
 from captions.web.doors import PersonRequest, go_back, person_only
 
 YEAR = 365 * 24 * 3600
-_LIVES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "Until it is revoked"))
+_LIVES = (
+    ("30", gettext_lazy("30 days")),
+    ("90", gettext_lazy("90 days")),
+    ("365", gettext_lazy("One year")),
+    ("", gettext_lazy("Until it is revoked")),
+)
 
 
 class TokenForm(forms.Form):
     """What a new token is called and how long it lives."""
 
     name = forms.CharField(
-        label="What is it for?",
+        label=gettext_lazy("What is it for?"),
         max_length=80,
-        help_text="The program or machine that will use it, so that you know later which one to revoke.",
+        help_text=gettext_lazy("The program or machine that will use it, so that you know later which one to revoke."),
     )
-    days = forms.ChoiceField(label="How long may it be used?", choices=_LIVES, required=False, initial="90")
+    days = forms.ChoiceField(
+        label=gettext_lazy("How long may it be used?"), choices=_LIVES, required=False, initial="90"
+    )
 
 
 @person_only
@@ -69,7 +78,8 @@ def token_revoke(request: PersonRequest, token_id: UUID) -> HttpResponseBase:
     if token is None:
         raise DeskError("not_found")
     tokens.revoke(token=token)
-    messages.success(request, f"The token “{token.name}” is revoked. Programs that use it are refused from now on.")
+    words = _("The token “%(name)s” is revoked. Programs that use it are refused from now on.")
+    messages.success(request, words % {"name": token.name})
     return redirect("tokens")
 
 
