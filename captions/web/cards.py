@@ -240,11 +240,12 @@ def _queue_words(job: CaptionJob, here: selectors.Place) -> str:
     place, seconds = here
     words = wording.place_in_queue(max(1, place))
     if job.failures:
-        return f"{words} {_('It is tried again after a failure.')}"
-    if seconds is None:
-        return f"{words} {_('A draft comes by itself.')}"
-    when = _("A draft should be here in about %(duration)s.") % {"duration": wording.duration(seconds)}
-    return f"{words} {when}"
+        then = _("It is tried again after a failure.")
+    elif seconds is None:
+        then = _("A draft comes by itself.")
+    else:
+        then = _("A draft should be here in about %(duration)s.") % {"duration": wording.duration(seconds)}
+    return f"{words} {then}"
 
 
 def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review | None, *, viewer: User) -> Provenance:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext_lazy
 
 from captions.errors import FAILURES, DeskError
@@ -77,7 +78,9 @@ def answer(request: HttpRequest, *, code: str, words: str, status: int) -> HttpR
     }
     is_fragment = request.headers.get("HX-Request") == "true"
     template = "parts/trouble.html" if is_fragment else "failure.html"
-    return HttpResponse(render_to_string(template, context), status=status)
+    response = HttpResponse(render_to_string(template, context), status=status)
+    patch_vary_headers(response, ["Cookie"])  # theme and language stand in cookies; no session has said so here
+    return response
 
 
 def request_id() -> str:
