@@ -107,12 +107,12 @@ def _take_in(upload: Upload, data: ingest.Readable) -> str:
 
 
 def _wait(upload: Upload, error: DeskError) -> str:
-    return _note(upload, State.CHECKING, error_code=error.code, error_detail=error.detail[:500])
+    return _note(upload, State.CHECKING, error_code=error.code, error_detail=error.noted[:500])
 
 
 def _refuse(upload: Upload, error: DeskError) -> str:
     may = error.failure.retryable
-    return _note(upload, State.REFUSED, error_code=error.code, error_detail=error.detail[:500], may_try_again=may)
+    return _note(upload, State.REFUSED, error_code=error.code, error_detail=error.noted[:500], may_try_again=may)
 
 
 def _note(upload: Upload, state: str, **changes: Any) -> str:
@@ -185,7 +185,7 @@ def _part(upload: Upload, entry: archives.Entry, folder: str) -> Upload:
         offset=entry.length,
         state=State.REFUSED if entry.refused else State.CHECKING,
         error_code=entry.refused,
-        error_detail=FAILURES[entry.refused].words if entry.refused else "",
+        error_detail=FAILURES[entry.refused].english if entry.refused else "",
         expires_at=upload.expires_at,
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import connection
+from django.utils.formats import number_format
 
 from captions.models import Image
 
@@ -24,7 +25,9 @@ class Counted:
     is_more: bool = False
 
     def __str__(self) -> str:
-        return f"{self.number:,}+" if self.is_more else str(self.number)
+        if not self.is_more:
+            return str(self.number)
+        return f"{number_format(self.number, force_grouping=True)}+"
 
     def __bool__(self) -> bool:
         return self.number > 0

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
+
 from captions.decoder import REFUSALS
+from captions.params import Problem
 
 
 class Fault(StrEnum):
@@ -22,214 +26,234 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One kind of failure. `status` is the HTTP status; `retryable` says that the same request may succeed later."""
+    """One kind of failure. `status` is the HTTP status; `retryable` says that the same request may succeed later.
+
+    `english` is what logs and the database keep: whoever reads them later may speak another language than whoever
+    caused them.
+    """
 
     code: str
-    words: str
+    english: str
     status: int = 400
     fault: Fault = Fault.CALLER
     retryable: bool = False
 
+    @property
+    def words(self) -> str:
+        """What happened and what to do, in the language of whoever is served."""
+        return gettext(self.english)
+
 
 _FAILURES: Final = (
     # Pictures
-    Failure("no_file", "No file came with the request. Send the picture as the field “file” or as the body."),
+    Failure("no_file", _("No file came with the request. Send the picture as the field “file” or as the body.")),
     Failure(
         "disk_full",
-        "The server's disk is nearly full, so the picture was not taken. Tell the operator.",
+        _("The server's disk is nearly full, so the picture was not taken. Tell the operator."),
         507,
         Fault.OURS,
         True,
     ),
     Failure(
         "upload_interrupted",
-        "The upload stopped half way, so nothing was kept. Send the picture again.",
+        _("The upload stopped half way, so nothing was kept. Send the picture again."),
         400,
         Fault.CALLER,
         True,
     ),
     Failure(
         "decoder_busy",
-        "Pictures cannot be read at this moment, so nothing was kept. Send it again in a minute.",
+        _("Pictures cannot be read at this moment, so nothing was kept. Send it again in a minute."),
         503,
         Fault.OURS,
         True,
     ),
     # Uploads in pieces
-    Failure("upload_header_wrong", "A header of this upload is missing or cannot be read."),
+    Failure("upload_header_wrong", _("A header of this upload is missing or cannot be read.")),
     Failure(
-        "upload_offset_wrong", "The server has another number of bytes of this file. Ask for it, then go on there.", 409
+        "upload_offset_wrong",
+        _("The server has another number of bytes of this file. Ask for it, then go on there."),
+        409,
     ),
-    Failure("upload_beyond_length", "More bytes came than were announced for this file. Begin it again.", 413),
+    Failure("upload_beyond_length", _("More bytes came than were announced for this file. Begin it again."), 413),
     Failure(
-        "upload_locked", "Another request is writing to this upload. Try again in a moment.", 423, Fault.CALLER, True
+        "upload_locked", _("Another request is writing to this upload. Try again in a moment."), 423, Fault.CALLER, True
     ),
-    Failure("upload_expired", "This upload was not gone on with in time, so its bytes are gone. Begin it again.", 410),
-    Failure("upload_being_checked", "This file is being checked, so it cannot be stopped now.", 409),
-    Failure("upload_not_again", "This file cannot be tried again from here. Choose it once more.", 409),
-    Failure("checksum_mismatch", "These bytes changed on the way, so they were not kept. Send them again.", 460),
     Failure(
-        "tus_version", "This server speaks version 1.0.0 of the tus protocol. Say so in the header Tus-Resumable.", 412
+        "upload_expired", _("This upload was not gone on with in time, so its bytes are gone. Begin it again."), 410
+    ),
+    Failure("upload_being_checked", _("This file is being checked, so it cannot be stopped now."), 409),
+    Failure("upload_not_again", _("This file cannot be tried again from here. Choose it once more."), 409),
+    Failure("checksum_mismatch", _("These bytes changed on the way, so they were not kept. Send them again."), 460),
+    Failure(
+        "tus_version",
+        _("This server speaks version 1.0.0 of the tus protocol. Say so in the header Tus-Resumable."),
+        412,
     ),
     Failure(
         "too_many_uploads",
-        "You have as many files on their way as one person may. Let some arrive, or stop them.",
+        _("You have as many files on their way as one person may. Let some arrive, or stop them."),
         429,
         Fault.CALLER,
         True,
     ),
-    Failure("import_too_long", "Announce at most 500 files in one request.", 413),
+    Failure("import_too_long", _("Announce at most 500 files in one request."), 413),
     # ZIP files
-    Failure("archive_unreadable", "This ZIP file is damaged or none at all. Make it again, then add it once more."),
+    Failure("archive_unreadable", _("This ZIP file is damaged or none at all. Make it again, then add it once more.")),
     Failure(
-        "archive_too_large", "This ZIP file is larger than this server accepts. Split it, then add the parts.", 413
+        "archive_too_large", _("This ZIP file is larger than this server accepts. Split it, then add the parts."), 413
     ),
     Failure(
         "archive_too_many_files",
-        "This ZIP file holds more files than this server accepts. Split it, then add the parts.",
+        _("This ZIP file holds more files than this server accepts. Split it, then add the parts."),
     ),
     Failure(
         "archive_bomb",
-        "This grows far beyond its size when it is unpacked, so it was not opened. Add the pictures themselves.",
+        _("This grows far beyond its size when it is unpacked, so it was not opened. Add the pictures themselves."),
     ),
-    Failure("archive_empty", "There is no picture in this ZIP file. Choose another one."),
+    Failure("archive_empty", _("There is no picture in this ZIP file. Choose another one.")),
     Failure(
-        "archive_nested", "This is an archive inside the ZIP file, and is not opened. Add it by itself, as a ZIP file."
+        "archive_nested",
+        _("This is an archive inside the ZIP file, and is not opened. Add it by itself, as a ZIP file."),
     ),
-    Failure("archive_encrypted", "This file is locked with a password. Unlock it, then add it again."),
-    Failure("archive_link", "This is a link to another file, not a picture. Add the picture itself."),
+    Failure("archive_encrypted", _("This file is locked with a password. Unlock it, then add it again.")),
+    Failure("archive_link", _("This is a link to another file, not a picture. Add the picture itself.")),
     Failure(
         "archive_compression",
-        "This file is compressed in a way that is not opened here. Make the ZIP file with “deflate”.",
+        _("This file is compressed in a way that is not opened here. Make the ZIP file with “deflate”."),
     ),
-    Failure("archive_entry_damaged", "This file inside the ZIP file is damaged. Make the ZIP file again."),
+    Failure("archive_entry_damaged", _("This file inside the ZIP file is damaged. Make the ZIP file again.")),
     # Jobs
     Failure(
         "queue_full",
-        "You have as many pictures waiting as one person may. Try again when some are done.",
+        _("You have as many pictures waiting as one person may. Try again when some are done."),
         429,
         Fault.CALLER,
         True,
     ),
     Failure(
         "model_not_served",
-        "No worker serves this model now. Choose one that is served, or leave the model out.",
+        _("No worker serves this model now. Choose one that is served, or leave the model out."),
         409,
         Fault.CALLER,
         True,
     ),
-    Failure("hours_need_two_ends", "Hours need a beginning and an end. Fill in both, or clear both."),
-    Failure("hours_are_equal", "The hours begin and end at the same minute. Choose two, or clear both."),
-    Failure("job_not_open", "This job has ended, so it cannot be cancelled.", 409),
-    Failure("job_not_failed", "Only a failed or cancelled job can be tried again.", 409),
+    Failure("hours_need_two_ends", _("Hours need a beginning and an end. Fill in both, or clear both.")),
+    Failure("hours_are_equal", _("The hours begin and end at the same minute. Choose two, or clear both.")),
+    Failure("job_not_open", _("This job has ended, so it cannot be cancelled."), 409),
+    Failure("job_not_failed", _("Only a failed or cancelled job can be tried again."), 409),
     Failure(
         "poison_image",
-        "Reading this picture stopped the worker twice, so it was set aside. The rest of the queue carries on.",
+        _("Reading this picture stopped the worker twice, so it was set aside. The rest of the queue carries on."),
         422,
         Fault.OURS,
     ),
     Failure(
         "model_failed",
-        "The model could not caption this picture. Try again, or write the words by hand.",
+        _("The model could not caption this picture. Try again, or write the words by hand."),
         500,
         Fault.OURS,
         True,
     ),
-    Failure("rendition_missing", "The picture's file is missing on the server. Tell the operator.", 500, Fault.OURS),
-    Failure("out_of_memory", "The worker ran out of memory on this picture. It is tried again.", 503, Fault.OURS, True),
+    Failure("rendition_missing", _("The picture's file is missing on the server. Tell the operator."), 500, Fault.OURS),
+    Failure(
+        "out_of_memory", _("The worker ran out of memory on this picture. It is tried again."), 503, Fault.OURS, True
+    ),
     Failure(
         "no_words",
-        "The model gave no words for this picture. Try other settings, or write the words by hand.",
+        _("The model gave no words for this picture. Try other settings, or write the words by hand."),
         422,
         Fault.OURS,
     ),
     # Captions and reviews
-    Failure("caption_empty", "A caption needs at least one word."),
-    Failure("caption_too_long", "A caption may have 2000 characters. Shorten it."),
-    Failure("nothing_to_review", "This picture has no caption to decide on."),
-    Failure("caption_of_another_image", "That caption belongs to another picture."),
-    Failure("nothing_to_undo", "There is no decision of yours to take back.", 409),
-    Failure("reason_too_long", "A reason may have 200 characters. Shorten it."),
-    Failure("already_decided", "Somebody decided on this picture in the meantime. Look at it again.", 409),
+    Failure("caption_empty", _("A caption needs at least one word.")),
+    Failure("caption_too_long", _("A caption may have 2000 characters. Shorten it.")),
+    Failure("nothing_to_review", _("This picture has no caption to decide on.")),
+    Failure("caption_of_another_image", _("That caption belongs to another picture.")),
+    Failure("nothing_to_undo", _("There is no decision of yours to take back."), 409),
+    Failure("reason_too_long", _("A reason may have 200 characters. Shorten it.")),
+    Failure("already_decided", _("Somebody decided on this picture in the meantime. Look at it again."), 409),
     # The lab
-    Failure("trial_arms_alike", "Two of the ways are the same. Change the model or a setting of one of them."),
-    Failure("trial_is_revealed", "The names were shown, so votes are closed. Start another trial.", 409),
-    Failure("trial_needs_arms", "A trial compares two or three ways of captioning."),
-    Failure("trial_not_ready", "This caption is not drafted yet. Vote when it is here.", 409),
-    Failure("trial_not_revealed", "The names are not shown yet. Finish voting first.", 409),
-    Failure("trial_too_large", "A trial takes up to 20 pictures. Leave some out."),
-    Failure("trial_without_pictures", "Choose pictures first: a trial needs at least one."),
-    Failure("trial_without_votes", "Nobody has voted yet. Choose the best caption of at least one picture.", 409),
+    Failure("trial_arms_alike", _("Two of the ways are the same. Change the model or a setting of one of them.")),
+    Failure("trial_is_revealed", _("The names were shown, so votes are closed. Start another trial."), 409),
+    Failure("trial_needs_arms", _("A trial compares two or three ways of captioning.")),
+    Failure("trial_not_ready", _("This caption is not drafted yet. Vote when it is here."), 409),
+    Failure("trial_not_revealed", _("The names are not shown yet. Finish voting first."), 409),
+    Failure("trial_too_large", _("A trial takes up to 20 pictures. Leave some out.")),
+    Failure("trial_without_pictures", _("Choose pictures first: a trial needs at least one.")),
+    Failure("trial_without_votes", _("Nobody has voted yet. Choose the best caption of at least one picture."), 409),
     Failure(
         "with_another_reviewer",
-        "Your time with this picture ran out, and somebody else has it now. Copy your words if you want to keep them, "
-        "or skip it.",
+        _(
+            "Your time with this picture ran out, and somebody else has it now. Copy your words if you want to keep "
+            "them, or skip it."
+        ),
         409,
     ),
-    Failure("share_out_of_range", "Choose a share from 0 to 100 per cent."),
+    Failure("share_out_of_range", _("Choose a share from 0 to 100 per cent.")),
     # Albums, tags and sharing
-    Failure("album_name_empty", "An album needs a name with at least one letter or digit."),
-    Failure("album_name_too_long", "An album's name may have 120 characters. Shorten it."),
-    Failure("album_name_taken", "You already have an album of this name. Choose another name.", 409),
-    Failure("tag_empty", "A tag needs at least one letter or digit."),
-    Failure("tag_too_long", "A tag may have 60 characters. Shorten it."),
-    Failure("tag_name_taken", "You already have a tag of this name. Choose another name.", 409),
-    Failure("too_many_tags", "At most 20 tags can be put on pictures at once. Send fewer."),
-    Failure("too_many_pictures", "At most 1000 pictures can be changed at once. Select fewer."),
+    Failure("album_name_empty", _("An album needs a name with at least one letter or digit.")),
+    Failure("album_name_too_long", _("An album's name may have 120 characters. Shorten it.")),
+    Failure("album_name_taken", _("You already have an album of this name. Choose another name."), 409),
+    Failure("tag_empty", _("A tag needs at least one letter or digit.")),
+    Failure("tag_too_long", _("A tag may have 60 characters. Shorten it.")),
+    Failure("tag_name_taken", _("You already have a tag of this name. Choose another name."), 409),
+    Failure("too_many_tags", _("At most 20 tags can be put on pictures at once. Send fewer.")),
+    Failure("too_many_pictures", _("At most 1000 pictures can be changed at once. Select fewer.")),
     Failure(
         "person_unknown",
-        "Nobody here has this user name or confirmed e-mail address. Ask them how they log in.",
+        _("Nobody here has this user name or confirmed e-mail address. Ask them how they log in."),
     ),
-    Failure("share_with_yourself", "The album is yours already. Name somebody else."),
-    Failure("role_unknown", "Choose view, caption or review."),
-    Failure("link_days_out_of_range", "A link may live 1 to 365 days. Choose a number of days."),
-    Failure("link_ended", "This link has ended. Ask the person who sent it for a new one.", 410),
+    Failure("share_with_yourself", _("The album is yours already. Name somebody else.")),
+    Failure("role_unknown", _("Choose view, caption or review.")),
+    Failure("link_days_out_of_range", _("A link may live 1 to 365 days. Choose a number of days.")),
+    Failure("link_ended", _("This link has ended. Ask the person who sent it for a new one."), 410),
     Failure(
         "too_many_requests",
-        "Too many requests came from your network in a short time. Try again in a minute.",
+        _("Too many requests came from your network in a short time. Try again in a minute."),
         429,
         Fault.CALLER,
         True,
     ),
     # Words beside the caption
-    Failure("title_too_long", "A title may have 200 characters. Shorten it."),
-    Failure("description_too_long", "A long description may have 2000 characters. Shorten it."),
-    Failure("language_unknown", "This is no language tag. Write one such as en, de or pt-BR."),
-    Failure("words_not_reviewed", "Only captions are decided on, not long descriptions or words tried in the lab."),
+    Failure("title_too_long", _("A title may have 200 characters. Shorten it.")),
+    Failure("description_too_long", _("A long description may have 2000 characters. Shorten it.")),
+    Failure("language_unknown", _("This is no language tag. Write one such as en, de or pt-BR.")),
+    Failure("words_not_reviewed", _("Only captions are decided on, not long descriptions or words tried in the lab.")),
     # The quality score and the rule that approves by it
-    Failure("calibration_missing", "Too few drafts were reviewed to say how often a rule would be right.", 409),
-    Failure("calibration_changed", "The numbers have changed in the meantime. Look at them again.", 409),
-    Failure("threshold_unknown", "Choose one of the thresholds that the table lists."),
+    Failure("calibration_missing", _("Too few drafts were reviewed to say how often a rule would be right."), 409),
+    Failure("calibration_changed", _("The numbers have changed in the meantime. Look at them again."), 409),
+    Failure("threshold_unknown", _("Choose one of the thresholds that the table lists.")),
     Failure(
         "threshold_untested",
-        "No reviewed draft scored so high, so nobody can say how often the rule would be right. Choose a lower one.",
+        _("No reviewed draft scored so high, so nobody can say how often the rule would be right. Choose a lower one."),
         409,
     ),
-    Failure("rule_not_confirmed", "Confirm that you have read how often the rule would have been right."),
+    Failure("rule_not_confirmed", _("Confirm that you have read how often the rule would have been right.")),
     # Searches
-    Failure("search_too_long", "This search is too long. Leave something out."),
-    Failure("search_unclear", "This search cannot be read. Write it in another way."),
-    Failure("search_field_unknown", "There is no such filter. Choose another one, or put the words in quotes."),
-    Failure("search_value_unknown", "This filter has no such value. Choose another one."),
-    Failure("search_name_unknown", "This search names an album, a tag or a person that is not there for you."),
-    Failure("search_not_yours", "Only reviewers and operators may search other people's pictures."),
-    Failure("saved_search_name", "A saved search needs a name of at most 120 characters."),
-    Failure("saved_search_empty", "There is nothing to save. Search for something first."),
-    Failure("saved_search_taken", "You have a saved search of this name. Choose another one.", 409),
-    Failure("saved_search_limit", "You have as many saved searches as one person may. Delete one first.", 409),
+    Failure("search_too_long", _("This search is too long. Leave something out.")),
+    Failure("search_unclear", _("This search cannot be read. Write it in another way.")),
+    Failure("search_field_unknown", _("There is no such filter. Choose another one, or put the words in quotes.")),
+    Failure("search_value_unknown", _("This filter has no such value. Choose another one.")),
+    Failure("search_name_unknown", _("This search names an album, a tag or a person that is not there for you.")),
+    Failure("search_not_yours", _("Only reviewers and operators may search other people's pictures.")),
+    Failure("saved_search_name", _("A saved search needs a name of at most 120 characters.")),
+    Failure("saved_search_empty", _("There is nothing to save. Search for something first.")),
+    Failure("saved_search_taken", _("You have a saved search of this name. Choose another one."), 409),
+    Failure("saved_search_limit", _("You have as many saved searches as one person may. Delete one first."), 409),
     # Addresses and pages
-    Failure("body_too_large", "This request is larger than this address takes. Send less at once.", 413),
-    Failure("range_not_satisfiable", "The file has no such bytes. Ask for a range within its length.", 416),
-    Failure("not_found", "There is no such thing here, or it is not yours.", 404),
-    Failure("page_unknown", "This page of the list cannot be found. Start again from the newest pictures."),
-    Failure("page_too_old", "The page was open for too long, or cookies are blocked. Load it again.", 403),
-    Failure("bad_request", "The browser sent something that this address does not understand."),
-    Failure("forbidden", "Your account may not do this. Ask the person who runs this desk.", 403),
+    Failure("body_too_large", _("This request is larger than this address takes. Send less at once."), 413),
+    Failure("range_not_satisfiable", _("The file has no such bytes. Ask for a range within its length."), 416),
+    Failure("not_found", _("There is no such thing here, or it is not yours."), 404),
+    Failure("page_unknown", _("This page of the list cannot be found. Start again from the newest pictures.")),
+    Failure("page_too_old", _("The page was open for too long, or cookies are blocked. Load it again."), 403),
+    Failure("bad_request", _("The browser sent something that this address does not understand.")),
+    Failure("forbidden", _("Your account may not do this. Ask the person who runs this desk."), 403),
     # Everything else
-    Failure("database_busy", "The database did not answer in time. Try again in a moment.", 503, Fault.OURS, True),
+    Failure("database_busy", _("The database did not answer in time. Try again in a moment."), 503, Fault.OURS, True),
     Failure(
         "unknown",
-        "Something broke. It is our fault. Try again, or give us the request's number.",
+        _("Something broke. It is our fault. Try again, or give us the request's number."),
         500,
         Fault.OURS,
         True,
@@ -251,9 +275,25 @@ class DeskError(Exception):
         self.failure = FAILURES[code]
         self.detail = detail or self.failure.words
         self.attr = attr
-        super().__init__(f"{code}: {self.detail}")
+        super().__init__(f"{code}: {detail or self.failure.english}")
 
     @property
     def code(self) -> str:
         """The stable code, for programs."""
         return self.failure.code
+
+    @property
+    def noted(self) -> str:
+        """The words to keep: English, unless this failure has words of its own. `told` says them to a reader."""
+        return self.failure.english if self.detail == self.failure.words else self.detail
+
+
+def told(code: str, noted: str) -> str:
+    """Say what was noted of a failure in the reader's language; words of its own stay as they are."""
+    failure = FAILURES.get(code)
+    return failure.words if failure and noted == failure.english else noted
+
+
+def problem_words(problem: str) -> str:
+    """Say what is wrong with a generation parameter in the reader's language."""
+    return gettext(problem.pattern) % problem.values if isinstance(problem, Problem) else problem

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import ngettext
 
 from captions import jobs, ledger, selectors
 from captions.errors import DeskError
@@ -80,7 +81,7 @@ def start(*, by: User, name: str, images: Sequence[Image], arms: Sequence[ArmWis
         raise DeskError("not_found")
     with transaction.atomic():
         trial = Trial.objects.create(
-            owner=by, name=one_line(name)[:_NAME] or f"Trial of {len(pictures)} pictures", seed=secrets.randbelow(2**31)
+            owner=by, name=one_line(name)[:_NAME] or _usual_name(len(pictures)), seed=secrets.randbelow(2**31)
         )
         trial.images.set(pictures)
         for place, wish in enumerate(arms):
@@ -91,6 +92,10 @@ def start(*, by: User, name: str, images: Sequence[Image], arms: Sequence[ArmWis
                 job = jobs.request(image=image, chosen=wish.chosen, model=wish.model, is_trial=True).job
                 TrialEntry.objects.create(arm=arm, image=image, job=job)
     return trial
+
+
+def _usual_name(pictures: int) -> str:
+    return ngettext("Trial of %(number)s picture", "Trial of %(number)s pictures", pictures) % {"number": pictures}
 
 
 def of(by: User) -> QuerySet[Trial]:

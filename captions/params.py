@@ -14,12 +14,30 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 
+def _(words: str) -> str:
+    """Mark words for the catalogue. Pages translate them: this module has no Django."""
+    return words
+
+
+class Problem(str):
+    """A sentence about a wrong value. It keeps its pattern and values, so that pages can say it in another language."""
+
+    pattern: str
+    values: dict[str, Any]
+
+    def __new__(cls, pattern: str, **values: Any) -> Problem:
+        """Write the sentence in English."""
+        problem = super().__new__(cls, pattern % values)
+        problem.pattern, problem.values = pattern, values
+        return problem
+
+
 @dataclass(frozen=True, slots=True)
 class Knob:
     """One generation parameter: what it may be, and what to tell a person about it.
 
-    `kind` is int, float or bool. `unit` names what the number counts. `wakes_with` names a bool knob without which this
-    one has no effect.
+    `kind` is int, float or bool. `unit` names what the number counts, `unit_of_one` a single one. `wakes_with` names a
+    bool knob without which this one has no effect.
     """
 
     name: str
@@ -33,6 +51,7 @@ class Knob:
     unit: str = ""
     wakes_with: str = ""
     always_in_sight: bool = False
+    unit_of_one: str = ""
 
 
 KNOBS: Final[tuple[Knob, ...]] = (
@@ -40,45 +59,50 @@ KNOBS: Final[tuple[Knob, ...]] = (
         "num_captions",
         int,
         1,
-        "Drafts",
-        "How many captions to offer. More take a little longer.",
+        _("Drafts"),
+        _("How many captions to offer. More take a little longer."),
         1,
         5,
         1,
-        "captions",
+        _("captions"),
         always_in_sight=True,
+        unit_of_one=_("caption"),
     ),
     Knob(
         "max_length",
         int,
         16,
-        "Longest caption",
-        "Where the model must stop. 32 pieces is about 24 words.",
+        _("Longest caption"),
+        _("Where the model must stop. 32 pieces is about 24 words."),
         4,
         64,
         1,
-        "pieces",
+        _("pieces"),
         always_in_sight=True,
+        unit_of_one=_("piece"),
     ),
     Knob(
         "num_beams",
         int,
         4,
-        "Search width",
-        "How many sentences are followed at once. Wider is safer and slower. Never less than the number of drafts, "
-        "unless words are picked by chance.",
+        _("Search width"),
+        _(
+            "How many sentences are followed at once. Wider is safer and slower. Never less than the number of drafts, "
+            "unless words are picked by chance."
+        ),
         1,
         8,
         1,
-        "sentences",
+        _("sentences"),
         always_in_sight=True,
+        unit_of_one=_("sentence"),
     ),
     Knob(
         "temperature",
         float,
         1.0,
-        "Boldness",
-        "Low repeats the likely words, high takes chances.",
+        _("Boldness"),
+        _("Low repeats the likely words, high takes chances."),
         0.1,
         2.0,
         0.1,
@@ -89,21 +113,22 @@ KNOBS: Final[tuple[Knob, ...]] = (
         "top_k",
         int,
         50,
-        "Likeliest words kept",
-        "Only this many words are considered at each step. 0 keeps all.",
+        _("Likeliest words kept"),
+        _("Only this many words are considered at each step. 0 keeps all."),
         0,
         200,
         1,
-        "words",
+        _("words"),
         "do_sample",
         always_in_sight=True,
+        unit_of_one=_("word"),
     ),
     Knob(
         "top_p",
         float,
         1.0,
-        "Share of likelihood kept",
-        "Drops the unlikely tail of words. Lower is tamer.",
+        _("Share of likelihood kept"),
+        _("Drops the unlikely tail of words. Lower is tamer."),
         0.05,
         1.0,
         0.05,
@@ -114,15 +139,15 @@ KNOBS: Final[tuple[Knob, ...]] = (
         "do_sample",
         bool,
         False,
-        "Take chances",
-        "Picks words by chance instead of always the likeliest. Wakes boldness and the two settings after it.",
+        _("Take chances"),
+        _("Picks words by chance instead of always the likeliest. Wakes boldness and the two settings after it."),
     ),
     Knob(
         "repetition_penalty",
         float,
         1.0,
-        "Repetition brake",
-        "Makes words already used less likely. 1 is off.",
+        _("Repetition brake"),
+        _("Makes words already used less likely. 1 is off."),
         1.0,
         2.0,
         0.05,
@@ -131,19 +156,20 @@ KNOBS: Final[tuple[Knob, ...]] = (
         "no_repeat_ngram_size",
         int,
         0,
-        "No repeated runs of",
-        "The same run of words cannot come twice. 0 is off.",
+        _("No repeated runs of"),
+        _("The same run of words cannot come twice. 0 is off."),
         0,
         5,
         1,
-        "words",
+        _("words"),
+        unit_of_one=_("word"),
     ),
     Knob(
         "seed",
         int,
         None,
-        "Seed",
-        "The same seed and settings give the same captions again. Empty picks one.",
+        _("Seed"),
+        _("The same seed and settings give the same captions again. Empty picks one."),
         0,
         2**31 - 1,
         1,
@@ -206,9 +232,9 @@ def parse(given: Mapping[str, Any], *, strict: bool = False) -> dict[str, Value]
         try:
             chosen[knob.name] = _read(knob, given[knob.name])
         except ValueError as error:
-            problems[knob.name] = str(error)
+            problems[knob.name] = error.args[0]
     if strict:
-        problems |= {str(name): "This is not a generation parameter." for name in given if name not in KNOB}
+        problems |= {str(name): Problem(_("This is not a generation parameter.")) for name in given if name not in KNOB}
     problems |= _contradiction(chosen)
     if problems:
         raise ParamsInvalid(problems)
@@ -253,7 +279,8 @@ def batch_key(chosen: Mapping[str, Value], *, model: str = "") -> str:
 def _contradiction(chosen: Mapping[str, Value]) -> dict[str, str]:
     drafts = chosen.get("num_captions", 1)
     if not chosen.get("do_sample") and "num_beams" in chosen and chosen["num_beams"] < drafts:
-        return {"num_beams": f"Choose at least {drafts}, the number of drafts, or turn on “Take chances”."}
+        words = _("Choose at least %(drafts)s, the number of drafts, or turn on “Take chances”.")
+        return {"num_beams": Problem(words, drafts=drafts)}
     return {}
 
 
@@ -264,7 +291,7 @@ def _read(knob: Knob, raw: Any) -> int | float | bool:
     assert knob.minimum is not None
     assert knob.maximum is not None
     if not knob.minimum <= number <= knob.maximum:
-        raise ValueError(f"Choose a number from {_plain(knob.minimum)} to {_plain(knob.maximum)}.")
+        raise ValueError(_out_of_range(_("Choose a number from %(low)s to %(high)s."), knob))
     return number
 
 
@@ -276,13 +303,17 @@ def _read_bool(raw: Any) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise ValueError("Choose true or false.")
+    raise ValueError(Problem(_("Choose true or false.")))
 
 
 def _read_number(knob: Knob, raw: Any) -> int | float:
     whole = knob.kind is int
-    wanted = "a whole number" if whole else "a number"
-    message = f"Choose {wanted} from {_plain(knob.minimum or 0)} to {_plain(knob.maximum or 0)}."
+    words = (
+        _("Choose a whole number from %(low)s to %(high)s.")
+        if whole
+        else _("Choose a number from %(low)s to %(high)s.")
+    )
+    message = _out_of_range(words, knob)
     if isinstance(raw, bool):
         raise ValueError(message)
     try:
@@ -292,6 +323,10 @@ def _read_number(knob: Knob, raw: Any) -> int | float:
     if number != number or (whole and number != int(min(max(number, -1e18), 1e18))):
         raise ValueError(message)
     return int(number) if whole else float(number)
+
+
+def _out_of_range(words: str, knob: Knob) -> Problem:
+    return Problem(words, low=_plain(knob.minimum or 0), high=_plain(knob.maximum or 0))
 
 
 def _plain(number: float) -> str:

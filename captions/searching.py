@@ -22,7 +22,7 @@ from typing import Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 from captions.models import Image
 from captions.plain import one_line
@@ -483,26 +483,32 @@ def _midnight(day: date) -> datetime:
 _IS: Final = ("captioned", "edited", "decorative")
 
 FIELDS: Final[dict[str, Field]] = {
-    "state": Field(_choice(STATES), "state:draft", lazy("the picture's state; several with commas")),
-    "model": Field(_name, "model:demo", lazy("the model that drafted the words on show")),
-    "score": Field(_number(_share), "score:>0.8", lazy("the model's own guess at how well the words fit, 0 to 1")),
-    "quality": Field(
-        _number(_share), "quality:<0.5", lazy("how likely a reviewer approves the draft unchanged, 0 to 1")
+    "state": Field(_choice(STATES), "state:draft", gettext_lazy("the picture's state; several with commas")),
+    "model": Field(_name, "model:demo", gettext_lazy("the model that drafted the words on show")),
+    "score": Field(
+        _number(_share), "score:>0.8", gettext_lazy("the model's own guess at how well the words fit, 0 to 1")
     ),
-    "width": Field(_number(_plain_number), "width:>2000", lazy("pixels from left to right")),
-    "height": Field(_number(_plain_number), "height:600..1200", lazy("pixels from top to bottom")),
-    "megapixels": Field(_number(_plain_number), "megapixels:>=12", lazy("millions of pixels")),
-    "bytes": Field(_number(_bytes), "bytes:>2mb", lazy("the size of the file: a number, or one with kb, mb or gb")),
-    "format": Field(_choice(FORMATS), "format:jpeg", lazy("the format of the file; several with commas")),
+    "quality": Field(
+        _number(_share), "quality:<0.5", gettext_lazy("how likely a reviewer approves the draft unchanged, 0 to 1")
+    ),
+    "width": Field(_number(_plain_number), "width:>2000", gettext_lazy("pixels from left to right")),
+    "height": Field(_number(_plain_number), "height:600..1200", gettext_lazy("pixels from top to bottom")),
+    "megapixels": Field(_number(_plain_number), "megapixels:>=12", gettext_lazy("millions of pixels")),
+    "bytes": Field(
+        _number(_bytes), "bytes:>2mb", gettext_lazy("the size of the file: a number, or one with kb, mb or gb")
+    ),
+    "format": Field(_choice(FORMATS), "format:jpeg", gettext_lazy("the format of the file; several with commas")),
     "added": Field(
         _added,
         "added:2026-11",
-        lazy("when it was added (UTC): a year, month or day, two of them with .. between, or 12h, 7d, 4w ago"),
+        gettext_lazy("when it was added (UTC): a year, month or day, two of them with .. between, or 12h, 7d, 4w ago"),
     ),
-    "owner": Field(_name, "owner:olga", lazy("whose pictures, * for everybody's; reviewers and operators only")),
-    "album": Field(_name, 'album:"Spring intake"', lazy("pictures in this album of yours")),
-    "tag": Field(_name, "tag:harbour", lazy("pictures with this tag of yours")),
-    "is": Field(_choice(_IS), "is:edited", lazy("captioned, edited (a person's own words), or decorative")),
-    "no": Field(_choice(("caption",)), "no:caption", lazy("pictures without any words")),
-    "lang": Field(_language, "lang:en", lazy("the language of the words on show")),
+    "owner": Field(
+        _name, "owner:olga", gettext_lazy("whose pictures, * for everybody's; reviewers and operators only")
+    ),
+    "album": Field(_name, 'album:"Spring intake"', gettext_lazy("pictures in this album of yours")),
+    "tag": Field(_name, "tag:harbour", gettext_lazy("pictures with this tag of yours")),
+    "is": Field(_choice(_IS), "is:edited", gettext_lazy("captioned, edited (a person's own words), or decorative")),
+    "no": Field(_choice(("caption",)), "no:caption", gettext_lazy("pictures without any words")),
+    "lang": Field(_language, "lang:en", gettext_lazy("the language of the words on show")),
 }

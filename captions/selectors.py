@@ -31,8 +31,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, TruncHour
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
-from captions import finding
+from captions import finding, notices
 from captions.errors import DeskError
 from captions.models import (
     Album,
@@ -60,11 +62,12 @@ GONE_AFTER: Final = 30.0
 #: Counting drafts further would read a whole index on every page, for a number nobody can picture.
 COUNTED: Final = 10_000
 
-_NO_WORKER: Final = "No worker is running. Pictures are safe and keep their place."
-_ONLY_CHOSEN: Final = "No worker takes pictures for which nobody chose a model. Choose one under “Caption again”."
-_KEEPS_ITS_PLACE: Final = "The picture is safe, keeps its place and starts by itself"
-_PAUSED: Final = "An operator paused the queue: pictures are taken in and keep their place."
-_LOADING: Final = "A worker is loading its model. Pictures keep their place and start by themselves."
+_NO_WORKER: Final = gettext_noop("No worker is running. Pictures are safe and keep their place.")
+_ONLY_CHOSEN: Final = gettext_noop(
+    "No worker takes pictures for which nobody chose a model. Choose one under “Caption again”."
+)
+_PAUSED: Final = gettext_noop("An operator paused the queue: pictures are taken in and keep their place.")
+_LOADING: Final = gettext_noop("A worker is loading its model. Pictures keep their place and start by themselves.")
 
 Person = User | AnonymousUser
 Row = TypeVar("Row", bound=Model)
@@ -420,7 +423,7 @@ class Serving:
     """
 
     ready: bool = False
-    notice: str = _NO_WORKER
+    notice: str = ""
     is_demo: bool = False
     model: str = ""
     revision: str = ""
@@ -456,7 +459,7 @@ def serving() -> Serving:
     """Look at the workers that were seen lately and at what operators told the queue; two queries."""
     now = _serving()
     control = QueueControl.objects.filter(pk=1).first() or QueueControl()
-    notice = f"{_PAUSED} {now.notice}".strip() if control.paused_at else now.notice
+    notice = f"{_(_PAUSED)} {now.notice}".strip() if control.paused_at else now.notice
     return replace(now, control=control, notice=notice)
 
 
@@ -465,11 +468,11 @@ def _serving() -> Serving:
     seen_workers = list(seen.order_by("-takes_any", "is_demo", "-started_at", "name"))
     ready = [worker for worker in seen_workers if worker.state == Worker.State.READY]
     if not ready:
-        return Serving(notice=_LOADING if seen_workers else _NO_WORKER)
+        return Serving(notice=_(_LOADING) if seen_workers else _(_NO_WORKER))
     first = ready[0]
     return Serving(
         ready=True,
-        notice=first.notice if first.takes_any else _ONLY_CHOSEN,
+        notice=notices.told(first.notice) if first.takes_any else _(_ONLY_CHOSEN),
         is_demo=first.is_demo,
         model=first.model,
         revision=first.revision,
@@ -491,8 +494,12 @@ def check_served(model: str) -> None:
     if now.answers_for(model):
         return
     models = ", ".join(f"“{name}”" for name in now.models)
-    do = f"Choose {models}, or leave the model out." if models else "No other model is served either. Try again later."
-    raise DeskError("model_not_served", detail=f"No worker serves the model “{model}” now. {do}", attr="model")
+    if models:
+        do = _("Choose %(models)s, or leave the model out.") % {"models": models}
+    else:
+        do = _("No other model is served either. Try again later.")
+    lack = _("No worker serves the model “%(model)s” now.") % {"model": model}
+    raise DeskError("model_not_served", detail=f"{lack} {do}", attr="model")
 
 
 class Lack(NamedTuple):
@@ -514,21 +521,33 @@ def lack_of(job: CaptionJob, now: Serving) -> Lack | None:
     if now.answers_for(job.model):
         return None
     if job.model:
-        words = f"No worker serves the model “{job.model}” now. {_KEEPS_ITS_PLACE} when one does."
-        return Lack("model_not_served", words)
+        words = _("No worker serves the model “%(model)s” now.") % {"model": job.model}
+        return Lack("model_not_served", f"{words} {_starts_when_served()}")
     if now.ready:
-        words = f"No worker takes pictures for which nobody chose a model. {_KEEPS_ITS_PLACE} when one does."
-        return Lack("model_not_served", words)
-    return Lack("no_worker", f"No worker is running. {_KEEPS_ITS_PLACE}.")
+        words = _("No worker takes pictures for which nobody chose a model.")
+        return Lack("model_not_served", f"{words} {_starts_when_served()}")
+    words = _("No worker is running. The picture is safe, keeps its place and starts by itself.")
+    return Lack("no_worker", words)
+
+
+def _starts_when_served() -> str:
+    return _("The picture is safe, keeps its place and starts by itself when one does.")
 
 
 def _held_back(job: CaptionJob, now: Serving) -> Lack | None:
     """Say what an operator's wish keeps a waiting job from, if any does."""
     if now.is_paused:
-        return Lack("queue_paused", f"An operator paused the queue. {_KEEPS_ITS_PLACE} when it goes on.")
+        words = _(
+            "An operator paused the queue. The picture is safe, keeps its place and starts by itself when it goes on."
+        )
+        return Lack("queue_paused", words)
     if job.lane == CaptionJob.Lane.BULK and not is_open(now.control):
-        hours = f"from {now.control.opens_at:%H:%M} to {now.control.closes_at:%H:%M}"
-        return Lack("outside_hours", f"Imports are captioned {hours}. {_KEEPS_ITS_PLACE} then.")
+        hours = {"opens": f"{now.control.opens_at:%H:%M}", "closes": f"{now.control.closes_at:%H:%M}"}
+        words = _(
+            "Imports are captioned from %(opens)s to %(closes)s. The picture is safe, keeps its place and starts by "
+            "itself then."
+        )
+        return Lack("outside_hours", words % hours)
     return None
 
 
@@ -547,7 +566,7 @@ def _of_one_model(workers: list[Worker]) -> ServedModel:
     return ServedModel(
         name=first.model,
         names=tuple(names),
-        title=first.title,
+        title=notices.told(first.title),
         revision=first.revision,
         device=first.device,
         precision=first.precision,

@@ -327,6 +327,9 @@ CACHES = {
     "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "throttle"},
 }
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]  # each in its own words: so people find theirs
+LOCALE_PATHS = [BASE_DIR / "captions" / "locale"]
+LANGUAGE_COOKIE_NAME = "language"  # set in captions.web.account; without it the browser's Accept-Language counts
 TIME_ZONE = _text("TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -20,13 +21,13 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         """Give the token's person and the token; None when the request brings none. Raises AuthenticationFailed."""
-        scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        scheme, _space, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != SCHEME:
             return None
         token = tokens.find(secret.strip())
         if token is None:
             # Falling back to a session here would let a page act with a token that its sender thinks revoked.
-            raise AuthenticationFailed("This token is unknown, expired or revoked. Make a new one.")
+            raise AuthenticationFailed(_("This token is unknown, expired or revoked. Make a new one."))
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -66,7 +67,7 @@ def refuse_unknown(request: Request, known: set[str]) -> None:
     """Refuse misspelt query parameters: a filter that silently does nothing gives wrong answers. ValidationError."""
     unknown = sorted(set(request.query_params) - known)
     if unknown:
-        words = f"This address has no such parameter. It knows {', '.join(sorted(known))}."
+        words = _("This address has no such parameter. It knows %(names)s.") % {"names": ", ".join(sorted(known))}
         raise ValidationError(dict.fromkeys(unknown, words), code="unknown_parameter")
 
 
@@ -74,14 +75,14 @@ def refuse_repeated(fields: MultiValueDict[str, Any]) -> None:
     """Refuse `num_beams=2&num_beams=4`: nobody could say which of them counts. Raises ValidationError."""
     repeated = sorted(name for name, values in fields.lists() if len(values) > 1)
     if repeated:
-        raise ValidationError(dict.fromkeys(repeated, "Give it once."), code="repeated")
+        raise ValidationError(dict.fromkeys(repeated, _("Give it once.")), code="repeated")
 
 
 def refuse_empty(request: Request) -> None:
     """Refuse `?state=`: a script whose variable was empty would get everything. Raises ValidationError."""
     empty = sorted(name for name, values in request.query_params.lists() if "" in values)
     if empty:
-        raise ValidationError(dict.fromkeys(empty, "Give it a value, or leave the parameter out."), code="blank")
+        raise ValidationError(dict.fromkeys(empty, _("Give it a value, or leave the parameter out.")), code="blank")
 
 
 def _size(request: HttpRequest) -> int:

@@ -151,10 +151,10 @@ def _has_nul(scope: Message) -> bool:
 
 async def _refuse(send: Send, failure: Failure, is_api: bool) -> None:
     number = str(uuid.uuid4())
-    body, kind = failure.words.encode(), b"text/plain; charset=utf-8"
+    body, kind = failure.english.encode(), b"text/plain; charset=utf-8"
     if is_api:
         side = "server_error" if failure.status >= 500 else "client_error"
-        entry = {"code": failure.code, "detail": failure.words, "attr": None}
+        entry = {"code": failure.code, "detail": failure.english, "attr": None}
         body, kind = json.dumps({"type": side, "errors": [entry], "request_id": number}).encode(), b"application/json"
     headers = [
         (b"content-type", kind),

@@ -14,13 +14,14 @@ from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooB
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.utils.translation import gettext, gettext_noop
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from drf_standardized_errors.types import VALIDATION_ERROR, Error
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from captions.errors import FAILURES, DeskError, Failure
+from captions.errors import FAILURES, DeskError, Failure, problem_words
 from captions.params import ParamsInvalid
 
 log = structlog.get_logger(__name__)
@@ -30,10 +31,12 @@ _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 # DRF's own failures in the product's words: what is so, then what to do.
 _WORDS: Final = {
-    "not_authenticated": "This needs an API token. Send the header “Authorization: Bearer TOKEN”.",
-    "not_found": FAILURES["not_found"].words,
-    "parse_error": "The request's body cannot be read. Check that it is whole and of the type that it says.",
-    "throttled": "Too many requests came in a short time. Wait as long as the header Retry-After says.",
+    "not_authenticated": gettext_noop("This needs an API token. Send the header “Authorization: Bearer TOKEN”."),
+    "not_found": FAILURES["not_found"].english,
+    "parse_error": gettext_noop(
+        "The request's body cannot be read. Check that it is whole and of the type that it says."
+    ),
+    "throttled": gettext_noop("Too many requests came in a short time. Wait as long as the header Retry-After says."),
 }
 
 
@@ -52,7 +55,7 @@ class ParamsRefused(exceptions.ValidationError):
     """Generation parameters out of range: one error per parameter."""
 
     def __init__(self, error: ParamsInvalid) -> None:
-        super().__init__(error.problems, "invalid_parameter")
+        super().__init__({name: problem_words(words) for name, words in error.problems.items()}, "invalid_parameter")
 
 
 def request_number() -> str:
@@ -115,8 +118,8 @@ class DeskFormatter(ExceptionFormatter):
             return [Error(self.exc.code, self.exc.words, self.exc.attr)]
         errors: list[Error] = super().get_errors()
         for error in errors:
-            if error.attr is None:
-                error.detail = _WORDS.get(error.code, error.detail)
+            if error.attr is None and error.code in _WORDS:
+                error.detail = gettext(_WORDS[error.code])
         return errors
 
 

@@ -10,6 +10,7 @@ import django_filters
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import Field
+from django.utils.translation import gettext as _
 
 from captions.models import CaptionJob, Image
 
@@ -19,7 +20,7 @@ def _within_calendar(moment: datetime) -> None:
     try:
         moment.astimezone(UTC)
     except OverflowError:
-        raise ValidationError("Choose a time between the years 1 and 9999.") from None
+        raise ValidationError(_("Choose a time between the years 1 and 9999.")) from None
 
 
 class Moment(django_filters.IsoDateTimeFilter):

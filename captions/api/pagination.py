@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -29,7 +31,7 @@ LARGEST_PAGE: Final = 200
 BY_TIME: Final = {"newest": ("created_at", True), "oldest": ("created_at", False)}
 BY_QUALITY: Final = {"least_sure": ("quality", False), "surest": ("quality", True)}
 NAMES: Final = ("cursor", "limit", "ordering")
-_NOT_OURS: Final = "This is no cursor of ours. Take it from “next” or “previous”."
+_NOT_OURS: Final = gettext_lazy("This is no cursor of ours. Take it from “next” or “previous”.")
 
 
 class Newest(BasePagination):
@@ -167,13 +169,13 @@ def _limit(request: Request) -> int:
     raw = request.query_params.get("limit", str(PAGE_SIZE))
     if raw.isascii() and raw.isdigit() and len(raw) < 10 and 1 <= int(raw) <= LARGEST_PAGE:
         return int(raw)
-    raise ValidationError({"limit": f"Choose a whole number from 1 to {LARGEST_PAGE}."})
+    raise ValidationError({"limit": _("Choose a whole number from 1 to %(most)s.") % {"most": LARGEST_PAGE}})
 
 
 def _ordering(request: Request, orderings: Mapping[str, tuple[str, bool]]) -> str:
     ordering = request.query_params.get("ordering", next(iter(orderings)))
     if ordering not in orderings:
-        raise ValidationError({"ordering": f"Choose {' or '.join(orderings)}."})
+        raise ValidationError({"ordering": _("Choose one of these: %(names)s.") % {"names": ", ".join(orderings)}})
     return ordering
 
 

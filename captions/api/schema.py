@@ -22,7 +22,7 @@ def _example(kind: str, code: str, detail: str, attr: str | None = None) -> dict
 
 
 def _known(code: str, kind: str = "client_error") -> dict[str, Any]:
-    return _example(kind, code, FAILURES[code].words)
+    return _example(kind, code, FAILURES[code].english)
 
 
 #: Per status: what it means, and one answer as it is sent.

@@ -9,12 +9,13 @@ from uuid import UUID
 from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from captions import review_queue, selectors, uploads
-from captions.errors import FAILURES
+from captions.errors import FAILURES, told
 from captions.models import (
     Album,
     AlbumLink,
@@ -223,7 +224,9 @@ class FileSerializer(serializers.ModelSerializer[Upload]):
     @extend_schema_field(UploadErrorSerializer(allow_null=True))
     def get_error(self, upload: Upload) -> dict[str, str] | None:
         """Give the code with its words."""
-        return {"code": upload.error_code, "detail": upload.error_detail} if upload.error_code else None
+        if not upload.error_code:
+            return None
+        return {"code": upload.error_code, "detail": told(upload.error_code, upload.error_detail)}
 
 
 class PictureUrlsSerializer(serializers.Serializer[Any]):
@@ -521,7 +524,7 @@ class Strict(serializers.Serializer[Any]):
         """Read the body. Raises ValidationError with one entry per unknown field beside the usual ones."""
         unknown = sorted(str(name) for name in set(data) - set(self.fields)) if isinstance(data, Mapping) else []
         if unknown:
-            words = f"There is no such field. It may be {', '.join(self.fields)}."
+            words = _("There is no such field. It may be %(fields)s.") % {"fields": ", ".join(self.fields)}
             error = serializers.ErrorDetail(words, code="unknown_field")
             raise serializers.ValidationError({name: [error] for name in unknown})
         return super().to_internal_value(data)
@@ -622,10 +625,12 @@ class DecisionSerializer(Strict):
         """Hold fields to their decision. Raises ValidationError."""
         decision = attrs["decision"]
         if decision == "edit" and "text" not in attrs:
-            raise serializers.ValidationError({"text": "Give the corrected words."}, code="required")
+            raise serializers.ValidationError({"text": _("Give the corrected words.")}, code="required")
         for name, only in (("text", "edit"), ("language", "edit"), ("reason", "reject")):
             if attrs.get(name) and decision != only:
-                raise serializers.ValidationError({name: f"Only a decision “{only}” has this field."})
+                raise serializers.ValidationError(
+                    {name: _("Only a decision “%(decision)s” has this field.") % {"decision": only}}
+                )
         return attrs
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.utils.http import http_date
+from django.utils.translation import gettext as _
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -79,14 +80,15 @@ def number(request: Request, name: str) -> int:
     """Read a header that holds a count of bytes. Raises DeskError `upload_header_wrong`."""
     raw = request.META.get("HTTP_" + name.upper().replace("-", "_"), "")
     if not raw.isascii() or not raw.isdigit() or len(raw) > _LARGEST_NUMBER:
-        raise DeskError("upload_header_wrong", detail=f"Send the header {name} with a whole number of bytes.")
+        words = _("Send the header %(name)s with a whole number of bytes.") % {"name": name}
+        raise DeskError("upload_header_wrong", detail=words)
     return int(raw)
 
 
 def length(request: Request) -> int:
     """Read how long the file is. Raises DeskError `upload_header_wrong`."""
     if "HTTP_UPLOAD_DEFER_LENGTH" in request.META:
-        raise DeskError("upload_header_wrong", detail="This server must know the length first: send Upload-Length.")
+        raise DeskError("upload_header_wrong", detail=_("This server must know the length first: send Upload-Length."))
     return number(request, "Upload-Length")
 
 
@@ -105,9 +107,12 @@ def metadata(request: Request) -> dict[str, str]:
     raw = request.META.get("HTTP_UPLOAD_METADATA", "")
     found: dict[str, str] = {}
     for pair in raw.split(",") if raw.strip() else []:
-        key, _, value = pair.strip().partition(" ")
+        key, _space, value = pair.strip().partition(" ")
         if not key or key in found:
-            raise _wrong("Upload-Metadata", "pairs of a name, a space and a value in base64, separated by commas")
+            raise _wrong(
+                _("The header %(name)s must hold pairs of a name, a space and a value in base64, separated by commas."),
+                "Upload-Metadata",
+            )
         found[key] = _decoded(value.strip())
     return found
 
@@ -117,13 +122,16 @@ def checksum(request: Request) -> tuple[str, bytes] | None:
     raw = request.META.get("HTTP_UPLOAD_CHECKSUM")
     if raw is None:
         return None
-    algorithm, _, value = raw.partition(" ")
+    algorithm, _space, value = raw.partition(" ")
     if algorithm not in uploads.ALGORITHMS:
-        raise _wrong("Upload-Checksum", f"one of {', '.join(uploads.ALGORITHMS)}, a space and the digest in base64")
+        raise _wrong(
+            _("The header %(name)s must hold one of %(algorithms)s, a space and the digest in base64."),
+            "Upload-Checksum",
+        )
     try:
         return algorithm, base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise _wrong("Upload-Checksum", "a digest in base64") from None
+        raise _wrong(_("The header %(name)s must hold a digest in base64."), "Upload-Checksum") from None
 
 
 def encoded(values: dict[str, str]) -> str:
@@ -152,8 +160,9 @@ def _decoded(value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode()
     except (binascii.Error, ValueError):
-        raise _wrong("Upload-Metadata", "values in base64 of UTF-8") from None
+        raise _wrong(_("The header %(name)s must hold values in base64 of UTF-8."), "Upload-Metadata") from None
 
 
-def _wrong(name: str, holds: str) -> DeskError:
-    return DeskError("upload_header_wrong", detail=f"The header {name} must hold {holds}.")
+def _wrong(words: str, name: str) -> DeskError:
+    detail = words % {"name": name, "algorithms": ", ".join(uploads.ALGORITHMS)}
+    return DeskError("upload_header_wrong", detail=detail)

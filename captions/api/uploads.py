@@ -12,6 +12,7 @@ from typing import IO, Any, Final, cast
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.http import parse_header_parameters
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -60,7 +61,8 @@ def take(request: Request) -> Upload:
         model = fields.pop("model", model)
         return Upload(file, filename or file.name or "", _chosen({**query, **fields}), read_model(model))
     if kind in NOT_PICTURES:
-        raise UnsupportedMediaType(kind, f"Send the picture with its own type (Content-Type: image/jpeg), not {kind}.")
+        words = _("Send the picture with its own type (Content-Type: image/jpeg), not %(kind)s.") % {"kind": kind}
+        raise UnsupportedMediaType(kind, words)
     if size > settings.MAX_UPLOAD_BYTES:
         raise DeskError("file_too_large", attr="file")
     chosen = _chosen(query)
@@ -74,13 +76,13 @@ def take(request: Request) -> Upload:
 def read_model(raw: Any) -> str:
     """Read the name of a model. Raises ValidationError for what can be none."""
     if not isinstance(raw, str) or len(raw) > 200 or not raw.isprintable():
-        raise ValidationError({"model": "Give the name of a model, at most 200 characters."})
+        raise ValidationError({"model": _("Give the name of a model, at most 200 characters.")})
     return raw.strip()
 
 
 def _chosen(given: dict[str, Any]) -> dict[str, Value]:
     if "wait" in given and "wait" not in KNOB:
-        raise ValidationError({"wait": "Put it into the address: ?wait=30."})
+        raise ValidationError({"wait": _("Put it into the address: ?wait=30.")})
     return parse(given, strict=True)
 
 
@@ -90,7 +92,9 @@ def _form(request: Request) -> tuple[dict[str, Any], UploadedFile[bytes]]:
         raise DeskError("no_file", attr="file")
     others = sorted(set(request.FILES) - {"file"})
     if len(files) > 1 or others:
-        raise ValidationError({others[0] if others else "file": "Send one picture per request, as the field “file”."})
+        raise ValidationError(
+            {others[0] if others else "file": _("Send one picture per request, as the field “file”.")}
+        )
     if (files[0].size or 0) > settings.MAX_UPLOAD_BYTES:
         raise DeskError("file_too_large", attr="file")
     refuse_repeated(request.POST)
@@ -99,7 +103,7 @@ def _form(request: Request) -> tuple[dict[str, Any], UploadedFile[bytes]]:
 
 def _declared_name(request: Request) -> str:
     try:
-        _, details = parse_header_parameters(request.META.get("HTTP_CONTENT_DISPOSITION", ""))
+        _kind, details = parse_header_parameters(request.META.get("HTTP_CONTENT_DISPOSITION", ""))
     except ValueError:  # an encoding that nobody knows: a picture needs no name
         return ""
     return str(details.get("filename", ""))

@@ -22,6 +22,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
@@ -51,7 +52,7 @@ def wait_seconds(request: Request) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= LONGEST_SECONDS:
-        raise ValidationError({"wait": f"Choose a number of seconds from 0 to {LONGEST_SECONDS}."})
+        raise ValidationError({"wait": _("Choose a number of seconds from 0 to %(most)s.") % {"most": LONGEST_SECONDS}})
     return seconds
 
 

@@ -14,32 +14,38 @@ FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "HEIF",
 #: What the decoder writes of each picture, in the order in which it is handed over.
 RENDITIONS: tuple[str, ...] = ("thumbnail", "medium", "screen")
 
+
+def _(words: str) -> str:
+    """Mark words for the catalogue. `captions.errors` translates them: this process has no Django."""
+    return words
+
+
 #: Words for people, by code: what is so, then what to do. A code never changes its meaning.
 REFUSALS: dict[str, str] = {
-    "unsupported_format": (
+    "unsupported_format": _(
         "This file is not a picture in a format that can be read here. "
         "Add it as JPEG, PNG, WebP, GIF, TIFF, BMP, HEIC or AVIF."
     ),
-    "format_turned_off": (
+    "format_turned_off": _(
         "HEIC or AVIF pictures are turned off on this server. Export this picture as JPEG, then add it again."
     ),
-    "empty_file": "This file is empty. Choose the picture again, or copy it to your device first.",
-    "file_too_large": "This file is larger than this server accepts. Export it smaller, then add it again.",
-    "truncated_image": ("This file stops half way, so it cannot be read. Export it again, then add it once more."),
-    "corrupt_image": (
+    "empty_file": _("This file is empty. Choose the picture again, or copy it to your device first."),
+    "file_too_large": _("This file is larger than this server accepts. Export it smaller, then add it again."),
+    "truncated_image": _("This file stops half way, so it cannot be read. Export it again, then add it once more."),
+    "corrupt_image": _(
         "This file is damaged, so it cannot be read. Open it in a picture program, export it again, then add it."
     ),
-    "image_too_small": "This picture has no pixels. Export it again, then add it once more.",
-    "too_many_pixels": (
+    "image_too_small": _("This picture has no pixels. Export it again, then add it once more."),
+    "too_many_pixels": _(
         "This picture has more pixels than this server accepts, all frames and pages counted. "
         "Make it smaller, then add it again."
     ),
-    "too_many_frames": (
+    "too_many_frames": _(
         "This picture has more frames or pages than this server accepts. Export one of them, then add it again."
     ),
-    "decoder_memory": "Reading this picture takes more memory than is allowed. Make it smaller, then add it again.",
-    "decoder_timeout": "Reading this picture took too long, so it was stopped. Make it smaller, then add it again.",
-    "decoder_crashed": (
+    "decoder_memory": _("Reading this picture takes more memory than is allowed. Make it smaller, then add it again."),
+    "decoder_timeout": _("Reading this picture took too long, so it was stopped. Make it smaller, then add it again."),
+    "decoder_crashed": _(
         "Reading this picture stopped the decoder twice, so it was refused. Export it in another format, then add it."
     ),
 }

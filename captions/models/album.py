@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.identifiers import uuid7
 from captions.models.image import Image
@@ -53,9 +54,9 @@ class AlbumShare(models.Model):
     """
 
     class Role(models.TextChoices):
-        VIEW = "view", "May look"
-        CAPTION = "caption", "May caption"
-        REVIEW = "review", "May review"
+        VIEW = "view", _("May look")
+        CAPTION = "caption", _("May caption")
+        REVIEW = "review", _("May review")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     album = models.ForeignKey(Album, on_delete=models.CASCADE, related_name="shares")

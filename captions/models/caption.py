@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.identifiers import uuid7
 from captions.models.image import Image
@@ -40,16 +41,16 @@ class Caption(models.Model):
     """
 
     class Kind(models.TextChoices):
-        GENERATED = "generated", "Generated"
-        EDITED = "edited", "Edited"
-        WRITTEN = "written", "Written by hand"
-        IMPORTED = "imported", "Imported"
-        RESTORED = "restored", "Restored"
+        GENERATED = "generated", _("Generated")
+        EDITED = "edited", _("Edited")
+        WRITTEN = "written", _("Written by hand")
+        IMPORTED = "imported", _("Imported")
+        RESTORED = "restored", _("Restored")
 
     class Purpose(models.TextChoices):
-        ALT = "alt", "Caption"
-        LONG = "long", "Long description"
-        TRIAL = "trial", "Tried in the lab"
+        ALT = "alt", _("Caption")
+        LONG = "long", _("Long description")
+        TRIAL = "trial", _("Tried in the lab")
 
     MAX_LENGTH = 2000
 

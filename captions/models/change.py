@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.identifiers import uuid7
 from captions.models.image import Image
@@ -17,9 +18,9 @@ class ImageChange(models.Model):
     """
 
     class Subject(models.TextChoices):
-        TITLE = "title", "Title"
-        DECORATIVE = "decorative", "Decorative"
-        LONG = "long", "Long description"
+        TITLE = "title", _("Title")
+        DECORATIVE = "decorative", _("Decorative")
+        LONG = "long", _("Long description")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="changes")

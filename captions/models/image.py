@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.identifiers import uuid7
 
@@ -32,14 +33,14 @@ class Image(models.Model):
     """
 
     class State(models.TextChoices):
-        EMPTY = "empty", "No caption"
-        QUEUED = "queued", "In the queue"
-        DRAFTING = "drafting", "Drafting"
-        DRAFT = "draft", "Draft"
-        APPROVED = "approved", "Approved"
-        REJECTED = "rejected", "Rejected"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        EMPTY = "empty", _("No caption")
+        QUEUED = "queued", _("In the queue")
+        DRAFTING = "drafting", _("Drafting")
+        DRAFT = "draft", _("Draft")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Format(models.TextChoices):
         JPEG = "JPEG"

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.identifiers import uuid7
 from captions.models.image import Image
@@ -25,15 +26,15 @@ class CaptionJob(models.Model):
     """
 
     class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
 
     class Lane(models.IntegerChoices):
-        INTERACTIVE = 0, "Interactive"
-        BULK = 1, "Bulk"
+        INTERACTIVE = 0, _("Interactive")
+        BULK = 1, _("Bulk")
 
     OPEN = (State.QUEUED, State.RUNNING)
 

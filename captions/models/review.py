@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.caption import Caption
 from captions.models.identifiers import uuid7
@@ -17,17 +18,17 @@ class Review(models.Model):
     """
 
     class Decision(models.TextChoices):
-        APPROVE = "approve", "Approved"
-        EDIT = "edit", "Edited and approved"
-        REJECT = "reject", "Rejected"
-        UNDO = "undo", "Taken back"
+        APPROVE = "approve", _("Approved")
+        EDIT = "edit", _("Edited and approved")
+        REJECT = "reject", _("Rejected")
+        UNDO = "undo", _("Taken back")
 
     class Reason(models.TextChoices):
-        WRONG = "wrong", "Wrong about the picture"
-        COUNT = "count", "Wrong count"
-        VAGUE = "vague", "Too vague"
-        LANGUAGE = "language", "Badly worded"
-        OTHER = "other", "Something else"
+        WRONG = "wrong", _("Wrong about the picture")
+        COUNT = "count", _("Wrong count")
+        VAGUE = "vague", _("Too vague")
+        LANGUAGE = "language", _("Badly worded")
+        OTHER = "other", _("Something else")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="reviews")

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from captions.models.album import Album
 from captions.models.identifiers import uuid7
@@ -42,11 +43,11 @@ class Upload(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "open", "Arriving"
-        CHECKING = "checking", "Being checked"
-        DONE = "done", "Added"
-        KNOWN = "known", "Was here already"
-        REFUSED = "refused", "Refused"
+        OPEN = "open", _("Arriving")
+        CHECKING = "checking", _("Being checked")
+        DONE = "done", _("Added")
+        KNOWN = "known", _("Was here already")
+        REFUSED = "refused", _("Refused")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")

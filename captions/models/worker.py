@@ -1,6 +1,7 @@
 """Worker: what a caption worker last said about itself."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Worker(models.Model):
@@ -12,9 +13,9 @@ class Worker(models.Model):
     """
 
     class State(models.TextChoices):
-        STARTING = "starting", "Loading its model"
-        READY = "ready", "Ready"
-        STOPPED = "stopped", "Stopped"
+        STARTING = "starting", _("Loading its model")
+        READY = "ready", _("Ready")
+        STOPPED = "stopped", _("Stopped")
 
     name = models.CharField(max_length=120, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.STARTING)

@@ -1,13 +1,16 @@
-"""The account page, API tokens, and what the browser remembers: theme and keys."""
+"""The account page, API tokens, and what the browser remembers: theme, language, keys and layout."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from captions import selectors, tokens
@@ -16,19 +19,32 @@ from captions.models import ApiToken
 from captions.web.context import THEMES, VIEWS
 from captions.web.doors import PersonRequest, go_back, person_only
 
+_PREFERENCES = {
+    "theme": THEMES,
+    "keys": ("on", "off"),
+    "view": VIEWS,
+    settings.LANGUAGE_COOKIE_NAME: [code for code, _name in settings.LANGUAGES],
+}
 YEAR = 365 * 24 * 3600
-_LIVES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("", "Until it is revoked"))
+_LIVES = (
+    ("30", gettext_lazy("30 days")),
+    ("90", gettext_lazy("90 days")),
+    ("365", gettext_lazy("One year")),
+    ("", gettext_lazy("Until it is revoked")),
+)
 
 
 class TokenForm(forms.Form):
     """What a new token is called and how long it lives."""
 
     name = forms.CharField(
-        label="What is it for?",
+        label=gettext_lazy("What is it for?"),
         max_length=80,
-        help_text="The program or machine that will use it, so that you know later which one to revoke.",
+        help_text=gettext_lazy("The program or machine that will use it, so that you know later which one to revoke."),
     )
-    days = forms.ChoiceField(label="How long may it be used?", choices=_LIVES, required=False, initial="90")
+    days = forms.ChoiceField(
+        label=gettext_lazy("How long may it be used?"), choices=_LIVES, required=False, initial="90"
+    )
 
 
 @person_only
@@ -39,8 +55,15 @@ def overview(request: PersonRequest) -> HttpResponse:
     live = ApiToken.objects.filter(user=request.user, revoked_at=None).count()
     counted = selectors.tally(request.user)
     return render(
-        request, "account_pages/overview.html", {"groups": groups, "live": live, "pictures": sum(counted.values())}
+        request,
+        "account_pages/overview.html",
+        {"groups": groups, "live": live, "pictures": sum(counted.values()), **_languages(request)},
     )
+
+
+def _languages(request: HttpRequest) -> dict[str, object]:
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return {"languages": settings.LANGUAGES, "language": chosen if chosen in dict(settings.LANGUAGES) else ""}
 
 
 @person_only
@@ -69,19 +92,19 @@ def token_revoke(request: PersonRequest, token_id: UUID) -> HttpResponseBase:
     if token is None:
         raise DeskError("not_found")
     tokens.revoke(token=token)
-    messages.success(request, f"The token “{token.name}” is revoked. Programs that use it are refused from now on.")
+    words = _("The token “%(name)s” is revoked. Programs that use it are refused from now on.")
+    messages.success(request, words % {"name": token.name})
     return redirect("tokens")
 
 
 @require_POST
 def preferences(request: HttpRequest) -> HttpResponseBase:
-    """Remember theme, keys and layout in cookies, so that the server writes them into every page and none flashes."""
+    """Remember theme, language, keys and layout in cookies, so that the server writes them into every page."""
     response = HttpResponse(status=204) if request.headers.get("HX-Request") == "true" else redirect(go_back(request))
-    theme, keys, view = (request.POST.get(name, "") for name in ("theme", "keys", "view"))
-    if view in VIEWS:
-        response.set_cookie("view", view, max_age=YEAR, samesite="Lax", secure=request.is_secure())
-    if theme in THEMES:
-        response.set_cookie("theme", theme, max_age=YEAR, samesite="Lax", secure=request.is_secure())
-    if keys in ("on", "off"):
-        response.set_cookie("keys", keys, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    for name, known in _PREFERENCES.items():
+        value = request.POST.get(name, "")
+        if value in known:
+            response.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=request.is_secure())
+    if request.POST.get(settings.LANGUAGE_COOKIE_NAME) == "":  # as the browser asks
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME, samesite="Lax")
     return response

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import checking, imports, ingest, uploads
-from captions.errors import DeskError
+from captions.errors import DeskError, told
 from captions.models import Upload
 from captions.uploads import Announced
 from captions.web import failures, gallery
@@ -72,7 +72,7 @@ def outcome(request: PersonRequest, upload_id: UUID) -> HttpResponse:
         return render(request, "gallery/added.html", {**context, **gallery.frame(request, chip)})
     if upload.state == Upload.State.KNOWN and upload.image is not None:
         return render(request, "gallery/known.html", {"image": upload.image})
-    problem = {"code": upload.error_code, "detail": upload.error_detail}
+    problem = {"code": upload.error_code, "detail": told(upload.error_code, upload.error_detail)}
     return render(request, "gallery/not_added.html", {"problem": problem, "upload": upload})
 
 

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from captions import ledger, permissions, selectors
 from captions.errors import FAILURES, DeskError
@@ -36,15 +37,15 @@ class Look(StrEnum):
 
 
 MARKS = {
-    Look.QUEUE: ("", "In the queue"),
-    Look.WAIT: ("wait", "Waits for a worker"),
-    Look.RUN: ("run", "Drafting"),
-    Look.DRAFT: ("draft", "Draft"),
-    Look.APPROVED: ("ok", "Approved"),
-    Look.REJECTED: ("no", "Rejected"),
-    Look.FAILED: ("bad", "Failed"),
-    Look.CANCELLED: ("", "Cancelled"),
-    Look.EMPTY: ("", "No caption"),
+    Look.QUEUE: ("", gettext_lazy("In the queue")),
+    Look.WAIT: ("wait", gettext_lazy("Waits for a worker")),
+    Look.RUN: ("run", gettext_lazy("Drafting")),
+    Look.DRAFT: ("draft", gettext_lazy("Draft")),
+    Look.APPROVED: ("ok", gettext_lazy("Approved")),
+    Look.REJECTED: ("no", gettext_lazy("Rejected")),
+    Look.FAILED: ("bad", gettext_lazy("Failed")),
+    Look.CANCELLED: ("", gettext_lazy("Cancelled")),
+    Look.EMPTY: ("", gettext_lazy("No caption")),
 }
 OPEN = (Look.QUEUE, Look.WAIT, Look.RUN)
 # The mean over recent batches is not there before the first batch; a CPU takes about this long for one picture.
@@ -109,7 +110,7 @@ class Card:
     @property
     def label(self) -> str:
         """The state in words."""
-        return MARKS[self.look][1]
+        return str(MARKS[self.look][1])
 
     @property
     def failure_words(self) -> str:
@@ -129,8 +130,10 @@ class Card:
             return ""
         if self.image.published_caption is not None:
             return self.image.published_caption.text
-        name = f", file {self.image.filename}" if self.image.filename else ""
-        return f"Picture {self.image.number}, no approved caption yet{name}"
+        if not self.image.filename:
+            return _("Picture %(number)s, no approved caption yet") % {"number": self.image.number}
+        named = {"number": self.image.number, "file": self.image.filename}
+        return _("Picture %(number)s, no approved caption yet, file %(file)s") % named
 
 
 @dataclass(frozen=True)
@@ -222,20 +225,27 @@ def _progress(look: Look, job: CaptionJob | None, lack: selectors.Lack | None, f
     expected = max(1.0, (serving.seconds_per_image or _SECONDS_WHEN_UNKNOWN) * 2)
     spent = (timezone.now() - (job.started_at or timezone.now())).total_seconds()
     drafts = int(job.params.get("num_captions", 1) or 1)
-    what = "The caption is" if drafts == 1 else f"{drafts} captions are"
     left = expected - spent
-    when = f"in about {wording.duration(left)}" if left > 1 else "soon"
-    return f"{what} being written and should be here {when}.", min(95, max(5, round(100 * spent / expected)))
+    when = _("in about %(duration)s") % {"duration": wording.duration(left)} if left > 1 else _("soon")
+    words = ngettext(
+        "The caption is being written and should be here %(when)s.",
+        "%(number)s captions are being written and should be here %(when)s.",
+        drafts,
+    )
+    says = words % {"number": drafts, "when": when}
+    return says, min(95, max(5, round(100 * spent / expected)))
 
 
 def _queue_words(job: CaptionJob, here: selectors.Place) -> str:
     place, seconds = here
     words = wording.place_in_queue(max(1, place))
     if job.failures:
-        return f"{words} It is tried again after a failure."
-    if seconds is None:
-        return f"{words} A draft comes by itself."
-    return f"{words} A draft should be here in about {wording.duration(seconds)}."
+        then = _("It is tried again after a failure.")
+    elif seconds is None:
+        then = _("A draft comes by itself.")
+    else:
+        then = _("A draft should be here in about %(duration)s.") % {"duration": wording.duration(seconds)}
+    return f"{words} {then}"
 
 
 def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review | None, *, viewer: User) -> Provenance:
@@ -244,13 +254,15 @@ def provenance(image: Image, look: Look, job: CaptionJob | None, review: Review 
     if look in OPEN:
         return _waiting_since(look, job, image)
     if look is Look.FAILED and job is not None:
-        return Provenance("", code=job.error_code, after=f", attempt {job.attempt}", at=job.finished_at)
+        return Provenance(
+            "", code=job.error_code, after=_(", attempt %(number)s") % {"number": job.attempt}, at=job.finished_at
+        )
     if look is Look.REJECTED and review is not None:
         why = wording.reason(review)
-        by = f"Rejected by {wording.person(review.reviewer, viewer=viewer)}"
+        by = _("Rejected by %(who)s") % {"who": wording.person(review.reviewer, viewer=viewer)}
         return Provenance(f"{by}: {why}" if why else by, at=review.created_at)
     if caption is None:
-        return Provenance("Added", at=image.created_at, joint=" ")
+        return Provenance(_("Added"), at=image.created_at, joint=" ")
     if image.is_decorative and image.published_caption_id is None:
         return origin(caption, viewer=viewer)
     if look is Look.APPROVED and review is not None:
@@ -263,17 +275,21 @@ def origin(caption: Caption, *, viewer: User) -> Provenance:
     if caption.kind == Caption.Kind.GENERATED:
         score = wording.score(caption.score)
         named = wording.captioner(caption.model, first=True)
-        return Provenance(f"{named}, score {score}" if score else named, at=caption.created_at)
-    who = wording.person(caption.author, viewer=viewer)
-    return Provenance(f"{_DEED[Caption.Kind(caption.kind)]} by {who}", at=caption.created_at)
+        words = _("%(model)s, score %(score)s") % {"model": named, "score": score} if score else named
+        return Provenance(words, at=caption.created_at)
+    words = _("%(deed)s by %(who)s") % {
+        "deed": _DEED[Caption.Kind(caption.kind)],
+        "who": wording.person(caption.author, viewer=viewer),
+    }
+    return Provenance(words, at=caption.created_at)
 
 
 _DEED = {
-    Caption.Kind.EDITED: "Edited",
-    Caption.Kind.WRITTEN: "Written by hand",
-    Caption.Kind.IMPORTED: "Imported",
-    Caption.Kind.RESTORED: "Restored",
-    Caption.Kind.GENERATED: "Drafted",
+    Caption.Kind.EDITED: gettext_lazy("Edited"),
+    Caption.Kind.WRITTEN: gettext_lazy("Written by hand"),
+    Caption.Kind.IMPORTED: gettext_lazy("Imported"),
+    Caption.Kind.RESTORED: gettext_lazy("Restored"),
+    Caption.Kind.GENERATED: gettext_lazy("Drafted"),
 }
 
 
@@ -283,20 +299,22 @@ def _approved(caption: Caption, review: Review, *, viewer: User) -> str:
         words = {"model": wording.captioner(caption.model), "rule": wording.rule(review, viewer=viewer)}
         return _("Drafted by %(model)s, approved by %(rule)s") % words
     if caption.kind == Caption.Kind.GENERATED:
-        return f"Drafted by {wording.captioner(caption.model)}, approved by {reviewer}"
-    deed = _DEED[Caption.Kind(caption.kind)]
+        words = {"model": wording.captioner(caption.model), "reviewer": reviewer}
+        return _("Drafted by %(model)s, approved by %(reviewer)s") % words
+    words = {"deed": str(_DEED[Caption.Kind(caption.kind)]), "reviewer": reviewer}
     if caption.author_id == review.reviewer_id:
-        return f"{deed} and approved by {reviewer}"
-    return f"{deed} by {wording.person(caption.author, viewer=viewer)}, approved by {reviewer}"
+        return _("%(deed)s and approved by %(reviewer)s") % words
+    words["who"] = wording.person(caption.author, viewer=viewer)
+    return _("%(deed)s by %(who)s, approved by %(reviewer)s") % words
 
 
 def _waiting_since(look: Look, job: CaptionJob | None, image: Image) -> Provenance:
     if look is Look.RUN and job is not None:
-        return Provenance("Started", at=job.started_at, joint=" ")
+        return Provenance(_("Started"), at=job.started_at, joint=" ")
     if look is Look.WAIT and job is not None:
         waited = (timezone.now() - job.created_at).total_seconds()
-        return Provenance(f"Waiting for {wording.duration(waited)}")
-    return Provenance("Added", at=image.created_at, joint=" ")
+        return Provenance(_("Waiting for %(duration)s") % {"duration": wording.duration(waited)})
+    return Provenance(_("Added"), at=image.created_at, joint=" ")
 
 
 def _newest_jobs(images: Iterable[UUID]) -> dict[UUID, CaptionJob]:

@@ -13,6 +13,7 @@ from captions import counts, selectors
 from captions.counts import Counted
 from captions.models import Account, Image
 from captions.permissions import is_operator, is_reviewer
+from captions.web.script_words import script_words
 
 THEMES = ("light", "dark")
 VIEWS = ("cards", "rows")
@@ -33,6 +34,11 @@ class Frame:
     def keys_off(self) -> bool:
         """Whether the person turned single-letter keys off."""
         return self._request.COOKIES.get("keys") == "off"
+
+    @property
+    def script_words(self) -> dict[str, str]:
+        """What scripts say by themselves."""
+        return script_words()
 
     @property
     def at(self) -> str:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
@@ -49,7 +50,7 @@ def approve(request: PersonRequest, image: Image) -> str:
     """Approve the caption that the person saw."""
     chosen = caption_of(image, request.POST.get("caption", ""))
     review.approve(image=image, reviewer=request.user, caption=chosen, seen=_seen(request))
-    return f"Approved picture {image.number}."
+    return _("Approved picture %(number)s.") % {"number": image.number}
 
 
 @decision
@@ -62,11 +63,11 @@ def edit(request: PersonRequest, image: Image) -> str:
     if request.POST.get("approve") == "no":
         _captioner(request, image)
         ledger.edit(caption=seen, author=request.user, text=text, language=_language(request))
-        return f"Saved the words of picture {image.number}. They wait for a decision."
+        return _("Saved the words of picture %(number)s. They wait for a decision.") % {"number": image.number}
     review.edit(
         image=image, reviewer=request.user, text=text, caption=seen, seen=_seen(request), language=_language(request)
     )
-    return f"Edited and approved picture {image.number}."
+    return _("Edited and approved picture %(number)s.") % {"number": image.number}
 
 
 @decision
@@ -81,9 +82,9 @@ def _write(request: PersonRequest, image: Image, text: str) -> str:
         language = _language(request) or languages.DEFAULT
         written = ledger.write(image=image, author=request.user, text=text, language=language)
         if request.POST.get("approve") == "no":
-            return f"Saved your words for picture {image.number}. They wait for a decision."
+            return _("Saved your words for picture %(number)s. They wait for a decision.") % {"number": image.number}
         review.approve(image=image, reviewer=request.user, caption=written)
-    return f"Your words for picture {image.number} are approved."
+    return _("Your words for picture %(number)s are approved.") % {"number": image.number}
 
 
 @decision
@@ -92,14 +93,14 @@ def reject(request: PersonRequest, image: Image) -> str:
     seen = caption_of(image, request.POST.get("caption", ""))
     reason = request.POST.get("reason", "")
     review.reject(image=image, reviewer=request.user, caption=seen, reason=reason, seen=_seen(request))
-    return f"Rejected the draft of picture {image.number}."
+    return _("Rejected the draft of picture %(number)s.") % {"number": image.number}
 
 
 @decision
 def undo(request: PersonRequest, image: Image) -> str:
     """Take back the person's last decision on this image."""
     review.undo(image=image, reviewer=request.user)
-    return f"The decision on picture {image.number} is taken back."
+    return _("The decision on picture %(number)s is taken back.") % {"number": image.number}
 
 
 @decision
@@ -110,7 +111,9 @@ def restore(request: PersonRequest, image: Image) -> str:
     if chosen is None:
         raise DeskError("not_found")
     ledger.restore(caption=chosen, author=request.user)
-    return f"The earlier words of picture {image.number} are the newest again. They wait for a decision."
+    return _("The earlier words of picture %(number)s are the newest again. They wait for a decision.") % {
+        "number": image.number
+    }
 
 
 @decision
@@ -122,7 +125,7 @@ def cancel(request: PersonRequest, image: Image) -> str:
         raise DeskError("job_not_open")
     for job in open_jobs:
         jobs.cancel(job=job, by=request.user)
-    return f"Stopped drafting for picture {image.number}."
+    return _("Stopped drafting for picture %(number)s.") % {"number": image.number}
 
 
 @decision
@@ -136,7 +139,7 @@ def retry(request: PersonRequest, image: Image) -> str:
     if job is None:
         raise DeskError("job_not_failed")
     jobs.retry(job=job, by=request.user)
-    return f"Picture {image.number} is back in the queue."
+    return _("Picture %(number)s is back in the queue.") % {"number": image.number}
 
 
 @person_only
@@ -156,8 +159,11 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
         return picture.panel_refused(request, image, refused)
     except DeskError as error:
         return _refused(request, image_id, error)
-    words = "went into the queue." if made.created else "waits in the queue already, with these settings."
-    return _done(request, image_id, f"Picture {image.number} {words}", "again")
+    if made.created:
+        words = _("Picture %(number)s went into the queue.")
+    else:
+        words = _("Picture %(number)s waits in the queue already, with these settings.")
+    return _done(request, image_id, words % {"number": image.number}, "again")
 
 
 def _stop_open_jobs(request: PersonRequest, image: Image) -> None:
@@ -174,7 +180,9 @@ def discard(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     image = selectors.image(request.user, image_id)
     trash.discard(image=image, by=request.user)
     messages.success(
-        request, f"Picture {image.number} is in the trash.", extra_tags=reverse("recover", args=[image_id])
+        request,
+        _("Picture %(number)s is in the trash.") % {"number": image.number},
+        extra_tags=reverse("recover", args=[image_id]),
     )
     return redirect("gallery")
 
@@ -185,7 +193,7 @@ def recover(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     """Take the image out of the trash."""
     image = trashed(request, image_id) or selectors.image(request.user, image_id)
     trash.recover(image=image, by=request.user)
-    messages.success(request, f"Picture {image.number} is back.")
+    messages.success(request, _("Picture %(number)s is back.") % {"number": image.number})
     return redirect(go_back(request, default="trash"))
 
 

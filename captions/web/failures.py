@@ -11,20 +11,22 @@ from typing import Any
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext_lazy
 
 from captions.errors import FAILURES, DeskError
 from captions.web.context import theme_of
 
 _TITLES = {
-    400: "This request cannot be read",
-    403: "This is not open to you",
-    404: "Nothing is here",
-    410: "This has ended",
-    409: "Something changed in the meantime",
-    413: "This is too large",
-    429: "That is more than one person may ask for",
-    503: "The desk is busy",
-    507: "The disk is nearly full",
+    400: gettext_lazy("This request cannot be read"),
+    403: gettext_lazy("This is not open to you"),
+    404: gettext_lazy("Nothing is here"),
+    410: gettext_lazy("This has ended"),
+    409: gettext_lazy("Something changed in the meantime"),
+    413: gettext_lazy("This is too large"),
+    429: gettext_lazy("That is more than one person may ask for"),
+    503: gettext_lazy("The desk is busy"),
+    507: gettext_lazy("The disk is nearly full"),
 }
 
 
@@ -67,7 +69,7 @@ def known(request: HttpRequest, code: str) -> HttpResponse:
 def answer(request: HttpRequest, *, code: str, words: str, status: int) -> HttpResponse:
     """Give a whole page, or for htmx the line in the film strip."""
     context: dict[str, Any] = {
-        "title": _TITLES.get(status, "The page did not load"),
+        "title": _TITLES.get(status, gettext_lazy("The page did not load")),
         "words": words,
         "code": code,
         "status": status,
@@ -76,7 +78,9 @@ def answer(request: HttpRequest, *, code: str, words: str, status: int) -> HttpR
     }
     is_fragment = request.headers.get("HX-Request") == "true"
     template = "parts/trouble.html" if is_fragment else "failure.html"
-    return HttpResponse(render_to_string(template, context), status=status)
+    response = HttpResponse(render_to_string(template, context), status=status)
+    patch_vary_headers(response, ["Cookie"])  # theme and language stand in cookies; no session has said so here
+    return response
 
 
 def request_id() -> str:

@@ -13,6 +13,9 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import Resolver404, resolve, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import counts, jobs, review, selectors, trash
@@ -34,63 +37,63 @@ class Chip:
     """One filter of the gallery: the states it shows, and what an empty page says."""
 
     name: str
-    label: str
+    label: str | Promise
     mark: str
     states: Sequence[str]
-    empty_title: str = ""
-    empty_words: str = ""
+    empty_title: str | Promise = ""
+    empty_words: str | Promise = ""
     always: bool = True
 
 
 CHIPS = (
-    Chip("all", "All", "", (), "Nothing here yet"),
+    Chip("all", gettext_lazy("All"), "", (), gettext_lazy("Nothing here yet")),
     Chip(
         "draft",
-        "Draft",
+        gettext_lazy("Draft"),
         "draft",
         (State.DRAFT,),
-        "Every draft has a decision",
-        "New drafts show up here as soon as a model has written them.",
+        gettext_lazy("Every draft has a decision"),
+        gettext_lazy("New drafts show up here as soon as a model has written them."),
     ),
     Chip(
         "approved",
-        "Approved",
+        gettext_lazy("Approved"),
         "ok",
         (State.APPROVED,),
-        "No approved caption yet",
-        "Approve a draft, and its picture shows up here.",
+        gettext_lazy("No approved caption yet"),
+        gettext_lazy("Approve a draft, and its picture shows up here."),
     ),
     Chip(
         "rejected",
-        "Rejected",
+        gettext_lazy("Rejected"),
         "no",
         (State.REJECTED,),
-        "No rejected draft",
-        "Drafts you reject are kept here with your reason.",
+        gettext_lazy("No rejected draft"),
+        gettext_lazy("Drafts you reject are kept here with your reason."),
     ),
     Chip(
         "open",
-        "In work",
+        gettext_lazy("In work"),
         "run",
         (State.QUEUED, State.DRAFTING),
-        "Nothing is being drafted",
-        "Pictures show up here while they wait for a caption.",
+        gettext_lazy("Nothing is being drafted"),
+        gettext_lazy("Pictures show up here while they wait for a caption."),
     ),
     Chip(
         "failed",
-        "Failed",
+        gettext_lazy("Failed"),
         "bad",
         (State.FAILED,),
-        "Nothing has failed",
-        "Pictures that could not be captioned would show up here, with what to do.",
+        gettext_lazy("Nothing has failed"),
+        gettext_lazy("Pictures that could not be captioned would show up here, with what to do."),
     ),
     Chip(
         "without",
-        "Without caption",
+        gettext_lazy("Without caption"),
         "",
         (State.EMPTY, State.CANCELLED),
-        "Every picture was asked for a caption",
-        "Pictures whose drafting you cancelled would show up here.",
+        gettext_lazy("Every picture was asked for a caption"),
+        gettext_lazy("Pictures whose drafting you cancelled would show up here."),
         always=False,
     ),
 )
@@ -166,10 +169,12 @@ def workers_words(serving: selectors.Serving) -> str:
     """Say how many workers are ready and how fast they are."""
     if not serving.ready:
         return ""  # the note above the page says so
-    words = f"{wording.counted(serving.workers, 'worker')} ready"
+    count = serving.workers
+    words = ngettext("%(number)s worker ready", "%(number)s workers ready", count) % {"number": count}
     if serving.seconds_per_image is None:
         return words
-    return f"{words}, {serving.seconds_per_image:.1f} s a picture"
+    pace = _("%(seconds)s s a picture") % {"seconds": wording.decimal(serving.seconds_per_image, 1)}
+    return f"{words}, {pace}"
 
 
 @person_only
@@ -200,7 +205,7 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
         return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
     back = redirect(go_back(request))
     if act is None or not ids:
-        messages.warning(request, "Select pictures first, then choose what to do with them.")
+        messages.warning(request, _("Select pictures first, then choose what to do with them."))
         return back
     does, done_words = act
     done = 0
@@ -210,11 +215,14 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
         except DeskError:
             continue
     left = len(ids) - done
-    rest = f" {wording.counted(left, 'picture')} stayed as {'it was' if left == 1 else 'they were'}." if left else ""
+    said = [done_words % {"number": done}]
+    if left:
+        words = ngettext("%(number)s picture stayed as it was.", "%(number)s pictures stayed as they were.", left)
+        said.append(words % {"number": left})
     undo_url = ""
     if name == "discard":
         undo_url = f"{reverse('bulk')}?{urlencode({'act': 'recover', 'image': ids}, doseq=True)}"
-    messages.success(request, f"{done_words.format(wording.counted(done, 'picture'))}{rest}", extra_tags=undo_url)
+    messages.success(request, " ".join(said), extra_tags=undo_url)
     return back
 
 
@@ -251,12 +259,28 @@ def _recover(request: PersonRequest, image: Image) -> int:
     return 1
 
 
-_ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], str]] = {
-    "approve": (_approve, "Approved the drafts of {}."),
-    "reject": (_reject, "Rejected the drafts of {}."),
-    "again": (_again, "{} went into the queue."),
-    "discard": (_discard, "{} went into the trash."),
-    "recover": (_recover, "{} came back."),
+_ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], Any]] = {
+    "approve": (
+        _approve,
+        ngettext_lazy(
+            "Approved the drafts of %(number)s picture.", "Approved the drafts of %(number)s pictures.", "number"
+        ),
+    ),
+    "reject": (
+        _reject,
+        ngettext_lazy(
+            "Rejected the drafts of %(number)s picture.", "Rejected the drafts of %(number)s pictures.", "number"
+        ),
+    ),
+    "again": (
+        _again,
+        ngettext_lazy("%(number)s picture went into the queue.", "%(number)s pictures went into the queue.", "number"),
+    ),
+    "discard": (
+        _discard,
+        ngettext_lazy("%(number)s picture went into the trash.", "%(number)s pictures went into the trash.", "number"),
+    ),
+    "recover": (_recover, ngettext_lazy("%(number)s picture came back.", "%(number)s pictures came back.", "number")),
 }
 
 

@@ -8,8 +8,10 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AbstractBaseUser, User
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from captions.errors import FAILURES
 from captions.models import Caption, CaptionJob, Image, ImageChange, Review
@@ -60,8 +62,8 @@ def history(
         *(_changed(change, viewer) for change in changes),
         Entry(
             at=image.created_at,
-            deed="Added",
-            who=f"by {wording.person(image.owner, viewer=viewer)}",
+            deed=_("Added"),
+            who=_by(image.owner, viewer),
             note=image.filename,
             order=-1,
         ),
@@ -71,13 +73,13 @@ def history(
 
 
 def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[Entry]:
-    numbers = {caption.id: f"version {number}" for number, caption in enumerate(captions, 1)}
+    numbers = {caption.id: _("version %(number)s") % {"number": number} for number, caption in enumerate(captions, 1)}
     on_show = {image.caption_id, *[one.id for one in captions if one.purpose == Caption.Purpose.LONG][-1:]}
     return [
         Entry(
             at=caption.created_at,
             deed=_deed(caption),
-            who=f"by {wording.person(caption.author, viewer=viewer)}",
+            who=_by(caption.author, viewer),
             caption=caption,
             pieces=_pieces(caption),
             compared=_compared(caption, numbers),
@@ -89,13 +91,17 @@ def _by_people(image: Image, captions: Sequence[Caption], viewer: User) -> list[
     ]
 
 
+def _by(person: AbstractBaseUser | None, viewer: User) -> str:
+    return _("by %(name)s") % {"name": wording.person(person, viewer=viewer)}
+
+
 def _deed(caption: Caption) -> str:
     if caption.purpose == Caption.Purpose.LONG:
         return {
             Caption.Kind.EDITED: _("Long description edited"),
             Caption.Kind.RESTORED: _("Long description restored"),
         }.get(Caption.Kind(caption.kind), _("Long description written"))
-    return _DEEDS[Caption.Kind(caption.kind)]
+    return str(_DEEDS[Caption.Kind(caption.kind)])
 
 
 def _changed(change: ImageChange, viewer: User) -> Entry:
@@ -108,7 +114,7 @@ def _changed(change: ImageChange, viewer: User) -> Entry:
     else:
         deed = _("Long description taken away")
     note = change.after if subject is ImageChange.Subject.TITLE else ""
-    who = f"by {wording.person(change.by, viewer=viewer)}"
+    who = _by(change.by, viewer)
     mark = "ok" if subject is ImageChange.Subject.DECORATIVE and change.after else ""
     return Entry(at=change.created_at, deed=deed, who=who, mark=mark, note=note, order=2)
 
@@ -123,8 +129,8 @@ def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
     best = group[0]
     return Entry(
         at=best.created_at,
-        deed=wording.counted(len(group), "draft"),
-        who=f"from {wording.captioner(best.model)}",
+        deed=ngettext("%(number)s draft", "%(number)s drafts", len(group)) % {"number": len(group)},
+        who=_("from %(model)s") % {"model": wording.captioner(best.model)},
         caption=best,
         drafts=group[1:],
         note=_settings(best),
@@ -136,29 +142,30 @@ def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
 def _settings(caption: Caption) -> str:
     """Say with what a draft was made, in the words of the panel."""
     params = caption.params
-    parts = [f"longest {params['max_length']} pieces"] if "max_length" in params else []
+    parts = [_("longest %(pieces)s pieces") % {"pieces": params["max_length"]}] if "max_length" in params else []
     if params.get("do_sample"):
-        parts.append(f"by chance, boldness {params.get('temperature', 1)}")
-        parts.append(f"likeliest {params.get('top_k', 50)} words, share {params.get('top_p', 1)}")
+        parts.append(_("by chance, boldness %(boldness)s") % {"boldness": localize(params.get("temperature", 1))})
+        tail = {"words": params.get("top_k", 50), "share": localize(params.get("top_p", 1))}
+        parts.append(_("likeliest %(words)s words, share %(share)s") % tail)
     elif "num_beams" in params:
-        parts.append(f"search width {params['num_beams']}")
+        parts.append(_("search width %(width)s") % {"width": params["num_beams"]})
     if caption.seed is not None:
-        parts.append(f"seed {caption.seed}")
+        parts.append(_("seed %(seed)s") % {"seed": caption.seed})
     score = wording.score(caption.score)
     if score:
-        parts.append(f"score {score}")
+        parts.append(_("score %(score)s") % {"score": score})
     words = ", ".join(parts)
     return words[:1].upper() + words[1:]
 
 
 def _decision(image: Image, review: Review, viewer: User) -> Entry:
-    who = f"by {wording.person(review.reviewer, viewer=viewer)}"
+    who = _by(review.reviewer, viewer)
     decision = Review.Decision(review.decision)
     if decision is Review.Decision.REJECT:
         why = wording.reason(review)
         return Entry(
             at=review.created_at,
-            deed="Rejected",
+            deed=_("Rejected"),
             who=f"{who}: {why}" if why else who,
             mark="no",
             caption=review.caption,
@@ -166,28 +173,28 @@ def _decision(image: Image, review: Review, viewer: User) -> Entry:
             order=2,
         )
     if decision is Review.Decision.UNDO:
-        return Entry(at=review.created_at, deed="Decision taken back", who=who, order=2)
+        return Entry(at=review.created_at, deed=_("Decision taken back"), who=who, order=2)
     if review.is_automatic:
         who = _("by %(rule)s") % {"rule": wording.rule(review, viewer=viewer)}
     is_published = image.published_caption_id == review.caption_id
     return Entry(
         at=review.created_at,
-        deed="Approved" if decision is Review.Decision.APPROVE else "Edited and approved",
+        deed=_("Approved") if decision is Review.Decision.APPROVE else _("Edited and approved"),
         who=who,
         mark="ok",
         caption=review.caption if decision is Review.Decision.APPROVE else None,
-        note="Published. Used for alt text and by the API." if is_published else "",
+        note=_("Published. Used for alt text and by the API.") if is_published else "",
         order=2,
     )
 
 
 def _ended(job: CaptionJob) -> Entry:
     if job.state == CaptionJob.State.CANCELLED:
-        return Entry(at=job.finished_at or job.created_at, deed="Cancelled", who="before a caption was there")
+        return Entry(at=job.finished_at or job.created_at, deed=_("Cancelled"), who=_("before a caption was there"))
     failure = FAILURES.get(job.error_code)
     return Entry(
         at=job.finished_at or job.created_at,
-        deed="Failed",
+        deed=_("Failed"),
         mark="bad",
         note=failure.words if failure else "",
         extra={"code": job.error_code},
@@ -195,11 +202,11 @@ def _ended(job: CaptionJob) -> Entry:
 
 
 _DEEDS = {
-    Caption.Kind.EDITED: "Edited",
-    Caption.Kind.WRITTEN: "Written by hand",
-    Caption.Kind.IMPORTED: "Imported",
-    Caption.Kind.RESTORED: "Restored",
-    Caption.Kind.GENERATED: "Drafted",
+    Caption.Kind.EDITED: gettext_lazy("Edited"),
+    Caption.Kind.WRITTEN: gettext_lazy("Written by hand"),
+    Caption.Kind.IMPORTED: gettext_lazy("Imported"),
+    Caption.Kind.RESTORED: gettext_lazy("Restored"),
+    Caption.Kind.GENERATED: gettext_lazy("Drafted"),
 }
 
 
@@ -214,5 +221,6 @@ def _compared(caption: Caption, numbers: dict[UUID, str]) -> str:
         return ""
     parent = caption.parent
     if parent.kind == Caption.Kind.GENERATED:
-        return f"draft {parent.rank} from {wording.captioner(parent.model)}"
-    return numbers.get(parent.id, "an earlier version")
+        words = {"number": parent.rank, "model": wording.captioner(parent.model)}
+        return _("draft %(number)s from %(model)s") % words
+    return numbers.get(parent.id, _("an earlier version"))

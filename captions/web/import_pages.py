@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from captions import checking, imports, uploads
+from captions.errors import told
 from captions.models import Import, Upload
 from captions.web import adding_form, wording
 from captions.web.doors import PersonRequest, person_only
@@ -154,7 +155,7 @@ def _words(upload: Upload) -> str:
         return _("Your queue is full. The file is safe and goes on by itself when captions are done.")
     if upload.state == State.CHECKING and upload.error_code:
         return _("The file is safe and is tried again by itself.")
-    return upload.error_detail
+    return told(upload.error_code, upload.error_detail)
 
 
 def _summary(batch: Import, part: str) -> dict[str, object]:

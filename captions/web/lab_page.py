@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from captions import lab, selectors
-from captions.errors import DeskError
+from captions.errors import DeskError, problem_words
 from captions.models import Caption, Image, Trial, TrialArm
 from captions.params import KNOBS, PRESETS, Knob, ParamsInvalid, parse
 from captions.web import panel, wording
@@ -220,7 +220,7 @@ def _arms(form: Any) -> list[lab.ArmWish]:
         try:
             chosen = parse({**PRESETS.get(preset, {}), **typed, "num_captions": 1})
         except ParamsInvalid as refused:
-            problems[letter] = refused.problems
+            problems[letter] = {name: problem_words(words) for name, words in refused.problems.items()}
             continue
         wishes.append(lab.ArmWish(_name_of(preset, model, typed), model, chosen))
     if problems:
@@ -229,7 +229,7 @@ def _arms(form: Any) -> list[lab.ArmWish]:
 
 
 def _name_of(preset: str, model: str, typed: Mapping[str, str]) -> str:
-    parts = [panel.PRESET_NAMES.get(preset, preset), *(f"{name} {value}" for name, value in typed.items())]
+    parts = [str(panel.PRESET_NAMES.get(preset, preset)), *(f"{name} {value}" for name, value in typed.items())]
     named = ", ".join(parts)
     return f"{wording.captioner(model, first=True)}: {named}" if model else named
 

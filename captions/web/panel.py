@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from captions.params import KNOBS, PRESETS, GenerationParams, Knob, ParamsInvalid, Value, complete, parse
 from captions.selectors import ServedModel, Serving
 from captions.web import wording
 
 NAMES = frozenset(knob.name for knob in KNOBS)
-PRESET_NAMES = {"quick": "Quick", "careful": "Careful", "varied": "Varied"}
+PRESET_NAMES = {"quick": gettext_lazy("Quick"), "careful": gettext_lazy("Careful"), "varied": gettext_lazy("Varied")}
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,23 @@ class Setting:
     def shown(self) -> str:
         """The value as a person reads it: the unit is said, a fraction keeps its places."""
         if self.is_asleep:
-            return "Off"
+            return _("Off")
         if isinstance(self.value, float):
-            return f"{self.value:.{places(self.knob)}f}"
-        unit = self.knob.unit.removesuffix("s") if self.value in (1, "1") else self.knob.unit
-        return f"{self.value} {unit}".strip() if self.value is not None else ""
+            return wording.decimal(self.value, places(self.knob))
+        if self.value is None:
+            return ""
+        unit = self.unit_of_one if self.value in (1, "1") else self.unit
+        return f"{self.value} {unit}".strip()
+
+    @property
+    def unit(self) -> str:
+        """What its number counts, in words."""
+        return _(self.knob.unit) if self.knob.unit else ""
+
+    @property
+    def unit_of_one(self) -> str:
+        """A single one of what its number counts."""
+        return _(self.knob.unit_of_one) if self.knob.unit_of_one else ""
 
     @property
     def written(self) -> str:
@@ -86,7 +101,7 @@ class Panel:
     @property
     def presets(self) -> list[tuple[str, str, str]]:
         """Name, label and values of each preset; the values are JSON for the script that moves the sliders."""
-        return [(name, PRESET_NAMES.get(name, name.title()), _values(name)) for name in PRESETS]
+        return [(name, str(PRESET_NAMES.get(name, name.title())), _values(name)) for name in PRESETS]
 
     @property
     def behind_has_problem(self) -> bool:
@@ -136,7 +151,7 @@ def choices(serving: Serving) -> list[Choice]:
         return []
     usual = [one for one in serving.served if one.takes_any]
     if len(usual) > 1:
-        return [Choice("", "Whichever is free first"), *(Choice(one.name, _label(one)) for one in serving.served)]
+        return [Choice("", _("Whichever is free first")), *(Choice(one.name, _label(one)) for one in serving.served)]
     return [Choice("" if one.takes_any else one.name, _label(one)) for one in serving.served]
 
 

@@ -11,10 +11,11 @@ from django.db.models import Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from captions import languages, ledger, permissions, review, selectors
-from captions.errors import DeskError
+from captions.errors import DeskError, problem_words
 from captions.models import Caption, CaptionJob, Image, Review
 from captions.params import ParamsInvalid
 from captions.permissions import may_discard
@@ -93,7 +94,8 @@ def settings(request: PersonRequest, image_id: UUID) -> HttpResponse:
 
 def panel_refused(request: PersonRequest, image: Image, refused: ParamsInvalid) -> HttpResponseBase:
     """Show the panel again as it was filled in, with a sentence above each setting that cannot be used."""
-    context = context_of(request, image, given=request.POST.dict(), problems=refused.problems)
+    words = {name: problem_words(problem) for name, problem in refused.problems.items()}
+    context = context_of(request, image, given=request.POST.dict(), problems=words)
     if request.htmx:
         return render(request, "picture/panel_form.html", {**context, "oob": True}, status=400)
     return render(request, "picture/page.html", {**context, **_neighbours(request, image)}, status=400)
@@ -229,10 +231,10 @@ def _panel_context(
 def _again_words(serving: selectors.Serving, model: str) -> str:
     answers = serving.find(model)
     if answers is None:
-        return "No worker is ready: the picture waits in the queue."
+        return _("No worker is ready: the picture waits in the queue.")
     if answers.seconds_per_image is None:
         return ""
-    return f"About {wording.duration(answers.seconds_per_image)}."
+    return _("About %(duration)s.") % {"duration": wording.duration(answers.seconds_per_image)}
 
 
 def _doing(request: PersonRequest) -> str:

@@ -18,6 +18,7 @@ from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from captions import albums, media, selectors
@@ -93,7 +94,9 @@ def _alt(image: Image) -> str:
         return ""
     if image.published_caption is not None:
         return image.published_caption.text
-    return f"Picture {image.number}, no approved caption yet"  # the file's name is the owner's business
+    return _("Picture %(number)s, no approved caption yet") % {
+        "number": image.number
+    }  # the file's name is the owner's business
 
 
 def _keep_pace(request: HttpRequest) -> None:

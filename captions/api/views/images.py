@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -125,7 +126,7 @@ class Images(ImageView):
                 return self.page(selectors.trash(self.person) if in_trash else selectors.images(self.person))
             return self.page(of_album.none() if in_trash else of_album)
         if in_trash:
-            raise ValidationError({"q": "A search does not look into the trash. Leave “deleted” out."})
+            raise ValidationError({"q": _("A search does not look into the trash. Leave “deleted” out.")})
         found = selectors.search(self.person, query)
         if of_album is not None:
             found = found.within(of_album)

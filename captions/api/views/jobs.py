@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.parsers import FormParser, JSONParser
@@ -112,7 +113,7 @@ class JobsOfImage(ImageView):
 def _asked(body: Any) -> tuple[dict[str, Value], str]:
     """Read parameters and model from a body. Raises ParamsInvalid and ValidationError."""
     if not isinstance(body, dict):
-        raise ValidationError("Send an object with generation parameters, or nothing.")
+        raise ValidationError(_("Send an object with generation parameters, or nothing."))
     if not isinstance(body, QueryDict):
         _refuse_texts(body)
     if isinstance(body, QueryDict):
@@ -125,7 +126,7 @@ def _asked(body: Any) -> tuple[dict[str, Value], str]:
 def _refuse_texts(body: dict[str, Any]) -> None:
     """Hold JSON to its types. A form has only text; in JSON, "no" for a truth is a mistake found too late."""
     wrong = {
-        knob.name: "Give true or false." if knob.kind is bool else "Give a number, not a text."
+        knob.name: _("Give true or false.") if knob.kind is bool else _("Give a number, not a text.")
         for knob in KNOBS
         if (value := body.get(knob.name)) is not None
         and (isinstance(value, str) or (knob.kind is bool and not isinstance(value, bool)))

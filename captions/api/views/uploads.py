@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
@@ -76,7 +77,7 @@ class Uploads(tus.TusView):
         length, told, checksum = tus.length(request), tus.metadata(request), tus.checksum(request)
         size = tus.body_size(request)
         if size and not tus.is_piece(request):
-            raise UnsupportedMediaType(request._request.content_type or "", f"Send the bytes as {tus.PIECE}.")
+            raise _not_a_piece(request)
         if size > length:
             raise DeskError("upload_beyond_length")
         upload = uploads.create(
@@ -144,7 +145,7 @@ class OneUpload(tus.TusView):
         """With the last piece the file is checked like any picture; Desk-Upload-State says what came of it."""
         tus.check_version(request)
         if not tus.is_piece(request):
-            raise UnsupportedMediaType(request._request.content_type or "", f"Send the bytes as {tus.PIECE}.")
+            raise _not_a_piece(request)
         offset, checksum = tus.number(request, "Upload-Offset"), tus.checksum(request)
         upload = _sent(request, self._own(upload_id), offset, tus.body_size(request), checksum)
         headers = {"Upload-Offset": str(uploads.offset_of(upload)), **tus.expiry(upload), **tus.outcome(upload)}
@@ -176,3 +177,8 @@ def _sent(request: Request, upload: Upload, offset: int, size: int, checksum: tu
     if upload.length:
         upload = uploads.append(upload=upload, offset=offset, data=body, size=size, checksum=checksum)
     return checking.start(upload=upload) if upload.state == Upload.State.CHECKING else upload
+
+
+def _not_a_piece(request: Request) -> UnsupportedMediaType:
+    words = _("Send the bytes as %(kind)s.") % {"kind": tus.PIECE}
+    return UnsupportedMediaType(request._request.content_type or "", words)

@@ -89,7 +89,7 @@ const announce = async (jobs) => {
 
 const take = (job, told) => {
   if (!told) {
-    refuse(job, `<p><strong>${isZip(job.file) ? words.largerZip : words.larger}</strong></p><p class="prov">Code <code>${isZip(job.file) ? "archive_too_large" : "file_too_large"}</code></p>`, null);
+    refuse(job, `<p><strong>${isZip(job.file) ? words.largerZip : words.larger}</strong></p><p class="prov">${desk.words("code")} <code>${isZip(job.file) ? "archive_too_large" : "file_too_large"}</code></p>`, null);
     return;
   }
   job.id = told.id;
@@ -222,7 +222,7 @@ const broke = async (job, error) => {
     if (status !== 401 && status !== 403) detail = told.detail;
     code = told.code;
   } catch { /* not ours: a proxy's own page */ }
-  const html = paragraph(detail) + (code ? `<p class="prov">Code <code>${code.replace(/[^\w]/g, "")}</code></p>` : "");
+  const html = paragraph(detail) + (code ? `<p class="prov">${desk.words("code")} <code>${code.replace(/[^\w]/g, "")}</code></p>` : "");
   refuse(job, html, status === 401 || status === 403 ? () => requeue(job) : null);
 };
 const lost = (job) => refuse(job, paragraph(words.away), () => requeue(job));
@@ -275,7 +275,7 @@ addEventListener("online", () => {
 });
 
 // ---- sums
-const counted = (name, number) => said(words[number === 1 ? `${name}One` : name] ?? words[name], { [name]: number.toLocaleString(), total });
+const counted = (name, number) => said(words[number === 1 ? `${name}One` : name] ?? words[name], { [name]: number.toLocaleString(desk.language), total });
 const tell = () => {
   const wait = queue.length + announcing;
   const busy = inWork.size + wait;

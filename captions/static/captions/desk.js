@@ -5,6 +5,15 @@ const root = document.documentElement;
 const find = (selector, from = document) => from.querySelector(selector);
 const desk = window.desk = {};
 
+// ---- what scripts say by themselves, in the page's language
+const words = JSON.parse(find("#script-words").textContent);
+desk.words = (name, values = {}) => {
+  const text = (values.number === 1 && words[`${name}One`]) || words[name];
+  return text.replace(/\{(\w+)\}/g, (whole, key) => key in values ? String(values[key]) : whole);
+};
+// English words come with British dates: the day stands first, as in everything the server writes.
+desk.language = root.lang === "en" ? "en-GB" : root.lang;
+
 // ---- theme and keys: changed at once here, remembered by the server in a cookie
 const isDark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 
@@ -49,8 +58,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 // ---- times: the server writes its own zone, the reader sees theirs
-const day = (date) => new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" }).format(date);
-const clock = (date) => new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(date);
+const day = (date) => new Intl.DateTimeFormat(desk.language, { day: "numeric", month: "short", year: "numeric" }).format(date);
+const clock = (date) => new Intl.DateTimeFormat(desk.language, { hour: "2-digit", minute: "2-digit" }).format(date);
 const localise = (time) => {
   const date = new Date(time.dateTime);
   if (Number.isNaN(date.getTime())) return;
@@ -77,7 +86,7 @@ desk.arrived = (words) => {
   if (!timer) timer = setTimeout(() => {
     timer = 0;
     said = performance.now();
-    desk.say(waiting.length === 1 ? waiting[0] : `${waiting.length} drafts arrived.`);
+    desk.say(waiting.length === 1 ? waiting[0] : desk.words("arrivedMany", { number: waiting.length }));
     waiting = [];
   }, Math.max(0, said + GAP - performance.now()));
 };
@@ -91,9 +100,9 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
-    desk.toast("Copied.");
+    desk.toast(desk.words("copied"));
   } catch {
-    desk.trouble("The browser did not allow copying. Select the words and copy them yourself.");
+    desk.trouble(desk.words("notCopied"));
   }
 });
 
@@ -192,11 +201,10 @@ desk.fetch = (ids, force = false) => {
 };
 
 // ---- when the server does not answer, or something else answers in its place
-const OUTAGE = "The desk did not answer. Nothing was changed. Try again in a moment.";
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (!/<html/i.test(event.detail.xhr.responseText.slice(0, 400))) return;
   event.detail.shouldSwap = false;
-  if (event.detail.requestConfig.verb !== "get") desk.trouble(OUTAGE);
+  if (event.detail.requestConfig.verb !== "get") desk.trouble(desk.words("outage"));
 });
-document.addEventListener("htmx:sendError", (event) => { if (event.detail.requestConfig.verb !== "get") desk.trouble(OUTAGE); });
+document.addEventListener("htmx:sendError", (event) => { if (event.detail.requestConfig.verb !== "get") desk.trouble(desk.words("outage")); });
 })();

@@ -47,7 +47,7 @@ const count = () => {
   const words = document.getElementById("bulk-count");
   if (!words) return;
   const number = boxes().filter((box) => box.checked).length;
-  words.textContent = `${number} picture${number === 1 ? "" : "s"} selected`;
+  words.textContent = desk.words("selected", { number });
 };
 document.addEventListener("change", (event) => { if (event.target.closest(".pick")) count(); });
 document.getElementById("bulk-none")?.addEventListener("click", () => { boxes().forEach((box) => { box.checked = false; }); count(); });

@@ -32,9 +32,9 @@ desk.came = (before, after) => {
   const words = after.querySelector(".words:not(.plain), .caption")?.textContent.trim() ?? "";
   if (after.dataset.look === "draft") {
     after.classList.add("came");
-    desk.arrived(`A draft arrived for picture ${after.dataset.number}: ${words}`);
+    desk.arrived(desk.words("arrived", { number: after.dataset.number, words }));
   } else if (after.dataset.look === "failed") {
-    desk.arrived(`Picture ${after.dataset.number} failed: ${words}`);
+    desk.arrived(desk.words("failed", { number: after.dataset.number, words }));
   }
 };
 

@@ -1,6 +1,7 @@
 // The parameter panel: values beside the sliders, presets that move them, knobs that sleep until they have an effect.
 (() => {
 "use strict";
+const { desk } = window;
 const field = (form, name) => form.elements.namedItem(name);
 const knobs = (form) => [...form.querySelectorAll(".knob")];
 const control = (knob) => knob.querySelector("input");
@@ -8,10 +9,11 @@ const control = (knob) => knob.querySelector("input");
 const show = (knob) => {
   const input = control(knob), output = knob.querySelector("output");
   if (!output) return;
-  if (input.disabled) { output.value = "Off"; return; }
+  if (input.disabled) { output.value = desk.words("off"); return; }
   const places = Number(knob.dataset.places);
-  const number = places ? Number(input.value).toFixed(places) : input.value;
-  const unit = number === "1" ? knob.dataset.unit.replace(/s$/, "") : knob.dataset.unit;
+  const fixed = { minimumFractionDigits: places, maximumFractionDigits: places };
+  const number = places ? Number(input.value).toLocaleString(desk.language, fixed) : input.value;
+  const unit = number === "1" ? knob.dataset.unitOfOne : knob.dataset.unit;
   output.value = unit ? `${number} ${unit}` : number;
 };
 
@@ -31,7 +33,7 @@ const wake = (form) => {
 const label = (form) => {
   const drafts = Number(field(form, "num_captions")?.value ?? 1);
   const words = form.querySelector("[data-go-label]");
-  if (words) words.textContent = `Draft ${drafts} caption${drafts === 1 ? "" : "s"}`;
+  if (words) words.textContent = desk.words("draft", { number: drafts });
 };
 
 const preset = (form, radio) => {
@@ -77,7 +79,7 @@ const name = (radio) => {
   const words = radio?.form.querySelector("[data-approve-label]");
   if (!words) return;
   const number = [...radio.form.querySelectorAll(".alts input")].indexOf(radio) + 1;
-  words.textContent = `Approve draft ${number}`;
+  words.textContent = desk.words("approveDraft", { number });
 };
 const nameAll = () => name(document.querySelector(".alts input:checked"));
 nameAll();
