@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from captions import notices
 from tests.project.catalogue import ROOT, TEMPLATES, Entry, read, wanted
-from worker.engine.catalogue import CATALOGUE
-from worker.engine.choice import DEMO_WORDS
 
 FOLDER = ROOT / "captions/locale/de/LC_MESSAGES"
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|\{\w+\}|\b[A-Z]{3,6}\b(?= |\.|$)|</?\w+[^>]*>")
@@ -69,11 +66,6 @@ def test_it_ships_the_catalogue_compiled(german: list[Entry]) -> None:
             expected |= {(entry.key[0], number): words for number, words in enumerate(entry.words)}
     compiled.pop("")
     assert compiled == expected, "compile it again: see docs/desk.md, Languages"
-
-
-def test_it_knows_what_workers_say() -> None:
-    said = {DEMO_WORDS, *(entry.title for entry in CATALOGUE.values())}
-    assert said <= set(notices.SENTENCES)
 
 
 # --- Nothing slips past the catalogue --------------------------------------------------------------------------------

@@ -12,12 +12,11 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from captions import albums, tags, trash
+from captions import albums, notices, tags, trash
 from captions.errors import FAILURES, told
 from captions.models import Import, Upload
 from tests.web import builders
 from tests.web.test_pages import addresses
-from worker.engine.choice import DEMO_WORDS
 
 GERMAN = {"Accept-Language": "de-DE,de;q=0.9,en;q=0.5"}
 # Short words that every English sentence has, and German ones have not; and the words of the house.
@@ -80,7 +79,7 @@ def test_it_would_find_english_words() -> None:
 
 def test_it_is_german_on_every_page(olga: Client, operator: User) -> None:
     pictures = builders.every_state(operator)
-    builders.worker(notice=DEMO_WORDS)
+    builders.worker(notice=notices.SENTENCES[0])
     album = albums.make_or_find(owner=operator, name="Alle")
     albums.add(album=album, images=[image.pk for image in pictures.values()])
     tags.mark(owner=operator, images=[pictures["draft"].pk], names=["See"])
