@@ -112,3 +112,22 @@ def test_it_selects_a_range_with_shift(gallery: Page) -> None:
     expect(gallery.locator("#bulk-count")).to_have_text("5 pictures selected")
     boxes.nth(3).click()
     expect(gallery.locator("#bulk-count")).to_have_text("4 pictures selected")
+
+
+def test_it_needs_little_before_the_pictures(gallery: Page) -> None:
+    fresh = gallery.context.browser.new_context(storage_state=gallery.context.storage_state())
+    try:
+        page = fresh.new_page()
+        asked = []
+        page.route("**/thumbnail/", lambda route: route.fulfill(status=204))
+        page.on("requestfinished", lambda request: asked.append((request, request.sizes()["responseBodySize"])))
+        page.goto(gallery.url)
+        page.wait_for_selector(".frame")
+        page.wait_for_load_state("load")
+        page.evaluate("document.fonts.ready")
+    finally:
+        fresh.close()
+    ours = [(one.url, size) for one, size in asked if one.resource_type not in {"image", "eventsource", "fetch", "xhr"}]
+    assert len(ours) <= 12, [url for url, _ in ours]
+    code = [(url, size) for url, size in ours if "/static/" in url]
+    assert 20_000 < sum(size for _, size in code) <= 150_000, code
