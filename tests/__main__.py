@@ -156,8 +156,7 @@ def run_pytest(stage: str, areas: tuple[str, ...], *options: str, **variables: s
     """Run the tests of some areas in a process of their own. A skipped test counts as a failure of the stage."""
     say(f"\n=== {stage}")
     began = time.monotonic()
-    # One process more than the two cores meant here: many tests wait for leases, processes and browsers.
-    command = python("-m", "pytest", "-q", "-n", "3", "--dist", "loadfile", *options, *folders(*areas))
+    command = python("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *options, *folders(*areas))
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

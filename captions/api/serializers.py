@@ -815,6 +815,7 @@ def parameter_fields(*, of_form: bool) -> dict[str, serializers.Field[Any, Any, 
     fields["model"] = serializers.CharField(
         required=False,
         allow_blank=True,
+        allow_null=not of_form,
         max_length=200,
         help_text="The model to ask for, by one of the names of `/api/v1/models/`; left out, one that is a default.",
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import jsonschema
 import pytest
 
+from captions.api.views.documents import document
 from captions.models import CaptionJob, Image, Worker
 from tests import factories
 from tests.api.conftest import codes
+from tests.api.test_documents import operations
 
 VIT = {
     "model": "nlpconnect/vit-gpt2-image-captioning",
@@ -47,6 +50,15 @@ def test_it_refuses_a_job_for_a_model_that_nobody_serves(api, owner):
         "No worker serves the model “other” now. Choose “demo”, or leave the model out."
     )
     assert not CaptionJob.objects.exists()
+
+
+def test_it_takes_null_for_any_model_and_says_so(api, owner):
+    image = factories.make_image(owner)
+    answer = api.send(f"images/{image.pk}/jobs/", {"model": None, "num_beams": None})
+    assert (answer.status_code, CaptionJob.objects.get().model) == (201, "")
+    asks = {operation["operationId"]: operation for _, _, operation in operations()}["request_captions"]
+    schema = asks["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.validate({"model": None}, {**schema, "components": document()["components"]})
 
 
 def test_it_refuses_an_upload_for_a_model_that_nobody_serves_and_keeps_nothing(api, owner):
