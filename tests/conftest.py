@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from captions import broker as visits
 from captions import jobs, queueing
+from tests.factories import browser_of
 from tests.services import RedisServer, redis_server
 
 
@@ -89,17 +90,13 @@ def stranger(db: None) -> User:
 @pytest.fixture
 def olga(owner: User) -> Client:
     """A browser in which the owner of the pictures is logged in."""
-    browser = Client()
-    browser.force_login(owner)
-    return browser
+    return browser_of(owner)
 
 
 @pytest.fixture
 def stranger_browser(stranger: User) -> Client:
     """A browser in which somebody else is logged in."""
-    browser = Client()
-    browser.force_login(stranger)
-    return browser
+    return browser_of(stranger)
 
 
 @pytest.fixture(scope="session")

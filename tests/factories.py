@@ -17,6 +17,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.test import Client
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
@@ -41,6 +42,13 @@ def make_person(name: str = "", *groups: str, **fields: Any) -> User:
 def _hashed() -> str:
     """Hash the password once: doing it well takes most of a second."""
     return make_password("correct-horse-battery")
+
+
+def browser_of(person: User) -> Client:
+    """Give a browser in which a person is logged in."""
+    browser = Client()
+    browser.force_login(person)
+    return browser
 
 
 def picture(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from PIL import Image as Picture
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, PASSWORD
+from tests.browser.conftest import CHROMIUM, Person, Window
 from tests.harness import ROOT, Desk, desk
 
 FOLDER: Final = ROOT / "docs" / "tour"
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM.split())
         for width in WIDTHS:
             for theme in ("light", "dark"):
-                walk(browser, running.url, ids, width, theme, only)
+                walk(browser, running, ids, width, theme, only)
         browser.close()
     if not only:
         (ROOT / "docs" / "tour.md").write_text(document())
@@ -128,29 +128,20 @@ def fill(running: Desk) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in found)
 
 
-def walk(browser: Browser, url: str, ids: dict[str, str], width: int, theme: str, only: list[str] | None) -> None:
+def walk(browser: Browser, running: Desk, ids: dict[str, str], width: int, theme: str, only: list[str] | None) -> None:
     """Go through all pages in a window of one width and theme."""
     size = {"width": width, "height": WIDTHS[width]}
     for outside in (True, False):
         context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
         page = context.new_page()
         if not outside:
-            log_in(page, url)
+            Window(page, running.url).log_in(Person(running, "olga", ""))
         for name, _, address in PAGES:
             if (name in OUTSIDE) == outside and (not only or name in only):
-                page.goto(url + address.format(**ids))
+                page.goto(running.url + address.format(**ids))
                 page.wait_for_timeout(700)  # pictures and typefaces
                 keep(page.screenshot(), FOLDER / f"{name}-{width}-{theme}.webp")
         context.close()
-
-
-def log_in(page: Page, url: str) -> None:
-    """Log in by the page."""
-    page.goto(f"{url}/accounts/login/")
-    page.fill("input[name=login]", "olga")
-    page.fill("input[name=password]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url(f"{url}/")
 
 
 def keep(shot: bytes, path: Path) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from captions import jobs, operations, selectors
 from captions.models import CaptionJob, QueueControl, Worker
 from captions.permissions import OPERATORS, REVIEWERS
+from tests.factories import browser_of
 from tests.jobs.conftest import ask, claim, finish
 from tests.operations.test_control import failed_job
 from tests.web.builders import worker
@@ -26,9 +27,7 @@ def otto(db: None) -> Client:
     """A browser in which an operator is logged in."""
     operator = User.objects.create(username="otto", password="!")
     operator.groups.add(Group.objects.get(name=OPERATORS))
-    browser = Client()
-    browser.force_login(operator)
-    return browser
+    return browser_of(operator)
 
 
 @pytest.mark.parametrize("group", ["", REVIEWERS])
@@ -36,8 +35,7 @@ def otto(db: None) -> Client:
 def test_it_is_not_there_for_others(owner: User, group: str, method: str, path: str) -> None:
     if group:
         owner.groups.add(Group.objects.get(name=group))
-    browser = Client()
-    browser.force_login(owner)
+    browser = browser_of(owner)
     assert getattr(browser, method)(path, {"act": "pause"}).status_code == 404
     assert not QueueControl.objects.exists()
     assert PAGE not in browser.get("/").content.decode()
@@ -143,8 +141,7 @@ def test_it_asks_as_many_questions_for_many_workers_and_jobs_as_for_few(otto: Cl
 def test_it_tells_the_page_of_a_waiting_picture_that_the_queue_is_paused(otto: Client, owner: User) -> None:
     worker()
     [job] = ask(owner)
-    browser = Client()
-    browser.force_login(owner)
+    browser = browser_of(owner)
     otto.post(ACT, {"act": "pause"})
     assert "An operator paused the queue" in browser.get(f"/images/{job.image_id}/").content.decode()
     assert jobs.backlog({"demo"}).waiting == 0

@@ -15,10 +15,11 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.db import connection
 from django.http import StreamingHttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient
 
 from captions import events
 from captions.web import live
+from tests.factories import browser_of
 from tests.services import RedisServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,8 +108,7 @@ def test_it_ends_after_a_time_so_that_permissions_are_read_again(
 
 
 def test_it_keeps_no_thread_for_an_open_stream(owner: User, broker: RedisServer) -> None:
-    client = Client()
-    client.force_login(owner)
+    client = browser_of(owner)
     cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
     scope = {
         "type": "http", "http_version": "1.1", "method": "GET", "path": "/events/", "raw_path": b"/events/",

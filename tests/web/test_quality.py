@@ -15,6 +15,7 @@ from captions import auto_approve, calibration
 from captions.errors import FAILURES
 from captions.models import AutoApproveRun, Calibration, Image
 from tests import factories
+from tests.factories import browser_of
 from tests.quality.conftest import decide_on_many, draft_of
 
 ACTS = ["/quality/on/", "/quality/off/"]
@@ -23,12 +24,6 @@ ACTS = ["/quality/on/", "/quality/off/"]
 @pytest.fixture
 def operator(db: None) -> User:
     return factories.make_person("otto", "operators")
-
-
-def browser_of(person: User) -> Client:
-    browser = Client()
-    browser.force_login(person)
-    return browser
 
 
 @pytest.fixture

@@ -25,9 +25,7 @@ def rita(db: None) -> User:
 @pytest.fixture
 def desk(rita: User) -> Client:
     """A browser in which rita is logged in."""
-    browser = Client()
-    browser.force_login(rita)
-    return browser
+    return factories.browser_of(rita)
 
 
 @pytest.fixture
@@ -286,8 +284,7 @@ def test_it_shows_others_only_their_own_figures(olga, rita, drafts):
 def test_it_lets_operators_set_the_share_of_second_reviews(desk):
     assert 'name="share"' not in desk.get("/review/summary/").content.decode()
     assert desk.post("/review/summary/", {"share": "20"}).status_code == 403
-    operator = Client()
-    operator.force_login(factories.make_person("oscar", "operators"))
+    operator = factories.browser_of(factories.make_person("oscar", "operators"))
     assert operator.post("/review/summary/", {"share": "12,5 %"}, follow=True).status_code == 200
     assert ReviewPolicy.objects.get().second_review_share == 0.125
     refused = operator.post("/review/summary/", {"share": "many"})
