@@ -18,8 +18,8 @@ from django.db.models import (
     BooleanField,
     Case,
     Count,
-    Exists,
     ExpressionWrapper,
+    F,
     Min,
     Model,
     OuterRef,
@@ -162,21 +162,19 @@ def tally(user: Person) -> dict[str, int]:
 
 
 def _shown(images: QuerySet[Image]) -> QuerySet[Image]:
-    related = images.select_related("owner", "caption__author", "published_caption__author")
-    return related.annotate(published_by_rule=by_rule_alone())
+    return images.select_related("owner", "caption__author", "published_caption__author")
 
 
-def by_rule_alone() -> Q:
-    """Say of images whether a rule published their caption and no person has approved it since."""
-    approvals = Review.objects.filter(
-        caption_id=OuterRef("published_caption_id"), decision=Review.Decision.APPROVE, undone_by__isnull=True
-    )
-    return Q(Exists(approvals.filter(is_automatic=True))) & ~Q(Exists(approvals.filter(is_automatic=False)))
-
-
-def is_published_by_rule(image: Image) -> bool:
-    """Say of one image whether a rule published its caption and no person has approved it since."""
-    return Image.objects.filter(by_rule_alone(), pk=image.pk).exists()
+def published_by_rule(images: Collection[UUID]) -> frozenset[UUID]:
+    """Give those of the images whose caption a rule published and no person has approved since."""
+    # A column of the list's own query would be cheaper to write and read every decision ever made: a database that
+    # expects many rows answers it for all of them at once, whatever the page shows.
+    of_published = Review.objects.filter(image__in=images, caption=F("image__published_caption"))
+    approvals = of_published.filter(decision=Review.Decision.APPROVE, undone_by__isnull=True)
+    found: dict[UUID, set[bool]] = {}
+    for image_id, is_automatic in approvals.values_list("image_id", "is_automatic"):
+        found.setdefault(image_id, set()).add(is_automatic)
+    return frozenset(image_id for image_id, kinds in found.items() if kinds == {True})
 
 
 # --- Words and decisions -------------------------------------------------------------------------------------------
@@ -209,6 +207,11 @@ def reviews(image: Image) -> QuerySet[Review]:
 def albums(user: Person) -> QuerySet[Album]:
     """Give a person's own albums by name, with `pictures`, how many they hold outside the trash, and `people`."""
     return _counted(Album.objects.filter(owner_id=user.pk))
+
+
+def album_names(user: Person) -> QuerySet[Album]:
+    """Give a person's own albums by name, to choose among; counting their pictures would take long."""
+    return Album.objects.filter(owner_id=user.pk)
 
 
 def shared_albums(user: Person) -> QuerySet[Album]:
@@ -274,10 +277,11 @@ class Beside:
     long: dict[UUID, Caption]
     tags: dict[UUID, list[str]]
     albums: dict[UUID, list[tuple[UUID, str]]]
+    by_rule: frozenset[UUID]
 
 
 def beside(user: Person, images: Collection[UUID]) -> Beside:
-    """Give long descriptions, own tags and open albums of many pictures that the person may see; five queries."""
+    """Give long descriptions, own tags and open albums of many pictures that the person may see; six queries."""
     tags: dict[UUID, list[str]] = {}
     marks = ImageTag.objects.filter(image__in=images, tag__owner_id=user.pk, image__owner_id=user.pk)
     for image_id, name in marks.order_by("tag__name").values_list("image_id", "tag__name"):
@@ -287,7 +291,7 @@ def beside(user: Person, images: Collection[UUID]) -> Beside:
     places = AlbumImage.objects.filter(open_to, image__in=images).order_by("album__name", "album_id")
     for image_id, album_id, name in places.values_list("image_id", "album_id", "album__name"):
         albums.setdefault(image_id, []).append((album_id, name))
-    return Beside(frozenset(images), long_descriptions(images), tags, albums)
+    return Beside(frozenset(images), long_descriptions(images), tags, albums, published_by_rule(images))
 
 
 def tags(user: Person) -> QuerySet[Tag]:
@@ -295,6 +299,11 @@ def tags(user: Person) -> QuerySet[Tag]:
     marked = ImageTag.objects.filter(tag=OuterRef("pk"), image__deleted_at__isnull=True).order_by()
     count = marked.values("tag").annotate(n=Count("pk")).values("n")
     return Tag.objects.filter(owner_id=user.pk).annotate(pictures=Coalesce(Subquery(count), 0))
+
+
+def tag_names(user: Person) -> QuerySet[Tag]:
+    """Give a person's own tags by name, to choose among; counting their pictures would take long."""
+    return Tag.objects.filter(owner_id=user.pk)
 
 
 def tag(user: Person, id: UUID | str) -> Tag:

@@ -383,9 +383,8 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
         return found
 
     def get_published_by_rule(self, image: Image) -> bool:
-        """Take what the list's query found; one picture alone is asked about."""
-        found = getattr(image, "published_by_rule", None)
-        return selectors.is_published_by_rule(image) if found is None else bool(found)
+        """Say whether no person stands behind the published caption."""
+        return image.pk in self._beside(image).by_rule
 
     @extend_schema_field(PictureUrlsSerializer)
     def get_urls(self, image: Image) -> dict[str, str | None]:

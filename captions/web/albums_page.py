@@ -88,8 +88,8 @@ def _sharing(request: PersonRequest, album: Album) -> dict[str, Any]:
         "links": selectors.links(album).select_related("created_by"),
         "roles": [(role.value, role_words(role.value)) for role in AlbumShare.Role],
         "lives": [(days, ngettext("%(n)s day", "%(n)s days", days) % {"n": days}) for days in LIVES],
-        "own_albums": [one for one in selectors.albums(request.user) if one.pk != album.pk],
-        "own_tags": selectors.tags(request.user),
+        "own_albums": [one for one in selectors.album_names(request.user) if one.pk != album.pk],
+        "own_tags": selectors.tag_names(request.user),
     }
 
 

@@ -124,8 +124,8 @@ def gallery(request: PersonRequest) -> HttpResponse:
         "after": after or before,
         "view": view_of(request),
         "adding": adding_form.frame(),
-        "own_albums": selectors.albums(request.user),
-        "own_tags": selectors.tags(request.user),
+        "own_albums": selectors.album_names(request.user),
+        "own_tags": selectors.tag_names(request.user),
     }
     return render(request, "gallery/page.html", context)
 

@@ -85,7 +85,7 @@ def test_it_marks_what_a_rule_approved_until_a_person_did_too(api, owner, django
     assert decided["is_automatic"]
     assert decided["reviewer"] == "otto"
     assert decided["quality"] == Review.objects.get().by_rule.quality
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert api.look("images/").json()["results"][0]["published_by_rule"]
     assert api.look(f"images/{image.pk}/").json()["published_by_rule"]
     approved = api.send(f"images/{image.pk}/review/", {"decision": "approve"}).json()
