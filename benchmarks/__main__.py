@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.captioning import TOGETHER, Bench, Row, cpu_rows, cuda_rows, rival_rows
+from benchmarks.hardware import hardware
 
 RESULTS = Path(__file__).resolve().parent / "results"
 EXAMPLES = Path(__file__).resolve().parent.parent / "worker" / "demo" / "examples"
@@ -84,15 +84,6 @@ def in_batches() -> Row:
         lambda: [captioner.caption([one], params) for one in pictures],
         bar=1.2,
     )
-
-
-def hardware() -> dict[str, Any]:
-    """Say what was measured on."""
-    model = ""
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return {"processor": model or platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 def main() -> int:
