@@ -22,19 +22,19 @@ NOTICE = "A demo model is answering, and it only knows coloured shapes."
 _numbers = count(1)
 
 
-def file(number: int | None = None) -> io.BytesIO:
-    """Give a small PNG file whose colour is its number, so that no two are the same bytes."""
+def file(number: int | None = None, size: tuple[int, int] = (80, 60)) -> io.BytesIO:
+    """Give a PNG file whose colour is its number, so that no two are the same bytes."""
     number = next(_numbers) if number is None else number
     made = io.BytesIO()
-    Picture.new("RGB", (80, 60), (number >> 8 & 255, number & 255, 128)).save(made, "PNG")
+    Picture.new("RGB", size, (number >> 8 & 255, number & 255, 128)).save(made, "PNG")
     made.seek(0)
     made.name = f"picture-{number}.png"
     return made
 
 
-def picture(owner: User) -> Image:
+def picture(owner: User, size: tuple[int, int] = (80, 60)) -> Image:
     """Take in a picture without asking for captions."""
-    upload = file()
+    upload = file(size=size)
     return ingest.receive(owner=owner, file=upload, filename=upload.name).image
 
 

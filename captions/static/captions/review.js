@@ -25,6 +25,7 @@ const read = (html) => {
 };
 const first = document.getElementById("turn");
 const mat = first.querySelector(".mat") ?? Object.assign(document.createElement("figure"), { className: "mat", hidden: true });
+mat.dataset.zoom = "";
 let queue = [], current = null, done = [], past = [];
 const lookup = (id) => film.querySelector(`[data-film="${CSS.escape(id)}"]`);
 if (first.dataset.image) current = turnOf(first, lookup(first.dataset.image));
@@ -375,10 +376,6 @@ const pick = (number) => {
   radio.focus();
   return true;
 };
-const full = () => {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else if (current) mat.requestFullscreen?.().catch(() => {});
-};
 
 // ---- forms and buttons do the same as keys
 document.addEventListener("submit", (event) => {
@@ -395,7 +392,6 @@ document.addEventListener("click", (event) => {
   const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
   if (at("[data-open-keys]")) dialog.showModal();
   else if (at("[data-close-keys]")) dialog.close();
-  else if (at("[data-full]")) full();
   else if (at("[data-open]")) { event.preventDefault(); open(at("[data-open]").dataset.open); }
   else if (at("[data-close]")) { event.preventDefault(); close(); }
   else if (at("[data-leave]") && plain) { event.preventDefault(); leave(); }
@@ -410,7 +406,7 @@ document.addEventListener("click", (event) => {
 const inField = (target) => target.closest?.("textarea, select, input:not([type=radio], [type=checkbox]), [contenteditable]");
 let wasG = 0;
 const ACTS = {
-  a: () => decide("approve"), e: () => open("edit"), x: () => open("reject"), s: skip, z: undo, f: full,
+  a: () => decide("approve"), e: () => open("edit"), x: () => open("reject"), s: skip, z: undo,
 };
 const press = (key) => {
   if (wasG && performance.now() - wasG < 1500 && key === "p") { leave(); return true; }
@@ -423,7 +419,7 @@ const press = (key) => {
     if (button) decide("reject", button.value);
     return Boolean(button);
   }
-  if (doing() === "reject" && key !== "z" && key !== "f") return false;
+  if (doing() === "reject" && key !== "z") return false;
   if (!ACTS[key]) return false;
   ACTS[key]();
   return true;
