@@ -59,6 +59,8 @@ user = User.objects.create_user("olga", "olga@example.org", "correct-horse-batte
 user.groups.set(Group.objects.all())
 ada = User.objects.create_user("ada", "ada@example.org")
 builders.worker(name="studio-3fa91c")
+builders.worker(name="studio-77b0e2", model="example/shapes-large", names=["example/shapes-large"], is_demo=False,
+                takes_any=False)
 images, words = [], []
 for number in range(48):
     scene = make_scene(9000 + number)
@@ -95,6 +97,12 @@ while claimed := jobs.claim(limit=8, worker="tour", models=["demo"], lease_secon
             job_id=job.pk, attempt=job.attempt, candidates=[Draft(words[place], -0.3, 9)], model="demo", revision="1",
             params=GenerationParams(), seed=None,
         )
+jobs.request(image=images[1], chosen={}, model="example/shapes-large")
+[job] = jobs.claim(limit=1, worker="tour", models=["example/shapes-large"], lease_seconds=99, takes_any=False)
+jobs.complete(
+    job_id=job.pk, attempt=job.attempt, candidates=[Draft(words[1], -0.2, 9), Draft(words[2], -0.9, 9)],
+    model="example/shapes-large", revision="1", params=GenerationParams(), seed=None,
+)
 for image in images[20:23]:
     jobs.request(image=image, chosen={"num_beams": 8})
 print("ids", f"draft={images[1].pk}", f"album={album.pk}", f"link={secret}", f"trial={trial.pk}")

@@ -149,17 +149,21 @@ def again(request: PersonRequest, image_id: UUID) -> HttpResponseBase:
     image = selectors.image(request.user, image_id)
     form = request.POST.dict() if "panel" in request.POST else {}
     model = form.get("model", "")[:200]
-    defaults = serving_of(request).defaults_for(form.get("shown_for", ""))
+    serving = serving_of(request)
+    defaults = serving.defaults_for(form.get("shown_for", ""))
     try:
         _captioner(request, image)
         chosen = panel.read(form, defaults=defaults) if form else {}
         _stop_open_jobs(request, image)
-        made = jobs.request(image=image, chosen=chosen, model=model)
+        with transaction.atomic():  # all the models asked for, or none: half a comparison helps nobody
+            made = [
+                jobs.request(image=image, chosen=chosen, model=one).created for one in panel.asked_for(serving, model)
+            ]
     except ParamsInvalid as refused:
         return picture.panel_refused(request, image, refused)
     except DeskError as error:
         return _refused(request, image_id, error)
-    if made.created:
+    if any(made):
         words = _("Picture %(number)s went into the queue.")
     else:
         words = _("Picture %(number)s waits in the queue already, with these settings.")

@@ -133,13 +133,13 @@ def _drafts(image: Image, group: Sequence[Caption]) -> Entry:
         who=_("from %(model)s") % {"model": wording.captioner(best.model)},
         caption=best,
         drafts=group[1:],
-        note=_settings(best),
+        note=settings_words(best),
         revision=best.revision.removeprefix("local:")[:7],
         can_restore=best.id != image.caption_id,
     )
 
 
-def _settings(caption: Caption) -> str:
+def settings_words(caption: Caption) -> str:
     """Say with what a draft was made, in the words of the panel."""
     params = caption.params
     parts = [_("longest %(pieces)s pieces") % {"pieces": params["max_length"]}] if "max_length" in params else []

@@ -15,6 +15,7 @@ from captions.selectors import ServedModel, Serving
 from captions.web import wording
 
 NAMES = frozenset(knob.name for knob in KNOBS)
+EACH = "*"  #: the choice that asks every served model; no model can be called so
 PRESET_NAMES = {"quick": gettext_lazy("Quick"), "careful": gettext_lazy("Careful"), "varied": gettext_lazy("Varied")}
 
 
@@ -145,19 +146,31 @@ def panel_of(
     )
 
 
-def choices(serving: Serving) -> list[Choice]:
-    """Give the models to choose among, the usual one first; none when there is only one."""
+def choices(serving: Serving, *, may_each: bool = False) -> list[Choice]:
+    """Give the models to choose among, the usual one first; none when there is only one.
+
+    `may_each`: all of them at once can be chosen too.
+    """
     if len(serving.served) < 2:
         return []
     usual = [one for one in serving.served if one.takes_any]
-    if len(usual) > 1:
-        return [Choice("", _("Whichever is free first")), *(Choice(one.name, _label(one)) for one in serving.served)]
-    return [Choice("" if one.takes_any else one.name, _label(one)) for one in serving.served]
+    first = [Choice("", _("Whichever is free first"))] if len(usual) > 1 else []
+    named = [Choice("" if one.takes_any and not first else one.name, _label(one)) for one in serving.served]
+    return [*first, *named, *([Choice(EACH, _("Each of them, side by side"))] if may_each else [])]
+
+
+def asked_for(serving: Serving, model: str) -> list[str]:
+    """Give what a job each has to ask for when a person chose `model` in the panel."""
+    if model != EACH:
+        return [model]
+    return [one.name for one in serving.served] or [""]
 
 
 def choice_of(serving: Serving, model: str) -> str:
     """Give the choice that asks for what `model` names: the panel's first one when it is not among them."""
     offered = [choice.model for choice in choices(serving)]
+    if model == EACH and offered:
+        return EACH
     found = serving.find(model) if model else None
     if found and found.name in offered:
         return found.name

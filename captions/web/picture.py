@@ -19,7 +19,7 @@ from captions.errors import DeskError, problem_words
 from captions.models import Caption, CaptionJob, Image, Review
 from captions.params import ParamsInvalid
 from captions.permissions import may_discard
-from captions.web import beside, cards, panel, wording
+from captions.web import beside, cards, panel, side_by_side, wording
 from captions.web.context import serving_of
 from captions.web.doors import PersonRequest, person_only
 from captions.web.history import history
@@ -115,6 +115,7 @@ def context_of(
     card = cards.card_of(image, viewer=request.user, problem=problem, serving=serving)
     captions = list(selectors.captions(request.user, image))
     reviews = list(selectors.reviews(image))
+    jobs = list(CaptionJob.objects.filter(image=image, is_trial=False))
     shown = image.published_caption or image.caption
     doing = _editing(request, image, by_hand=do == "write") if do else {}
     return {
@@ -127,12 +128,13 @@ def context_of(
         "shown": shown,
         "card_words_from": _words_from(card, shown, request),
         "alternatives": _alternatives(image, captions),
+        "columns": side_by_side.columns(image, captions=captions, jobs=jobs, serving=serving),
         "can_take_back": _can_take_back(image, request),
         "entries": history(
             image,
             captions=captions,
             reviews=reviews,
-            jobs=CaptionJob.objects.filter(image=image, is_trial=False),
+            jobs=jobs,
             changes=selectors.changes(image),
             viewer=request.user,
         ),
@@ -220,7 +222,7 @@ def _panel_context(
             defaults=serving.defaults_for(model if shown_for is None else shown_for),
             chosen=chosen,
             problems=problems,
-            models=panel.choices(serving),
+            models=panel.choices(serving, may_each=True),
             model=model,
             shown_for=shown_for,
         ),
@@ -229,12 +231,11 @@ def _panel_context(
 
 
 def _again_words(serving: selectors.Serving, model: str) -> str:
-    answers = serving.find(model)
-    if answers is None:
+    answers = [serving.find(one) for one in panel.asked_for(serving, model)]
+    if None in answers:
         return _("No worker is ready: the picture waits in the queue.")
-    if answers.seconds_per_image is None:
-        return ""
-    return _("About %(duration)s.") % {"duration": wording.duration(answers.seconds_per_image)}
+    longest = max((one.seconds_per_image or 0 for one in answers if one), default=0)
+    return _("About %(duration)s.") % {"duration": wording.duration(longest)} if longest else ""
 
 
 def _doing(request: PersonRequest) -> str:

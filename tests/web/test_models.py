@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from captions import review
+from captions import jobs, review
+from captions.drafts import Draft
+from captions.errors import FAILURES
 from captions.models import CaptionJob, Image, Worker
+from captions.params import GenerationParams
 from tests.web import builders
 from tests.web.conftest import HTMX
 
 VIT = "nlpconnect/vit-gpt2-image-captioning"
+EACH = ("*", False, "Each of them, side by side")
 PANEL = {"panel": "1", "tuned": "1", "num_captions": "1", "num_beams": "4", "max_length": "16", "place": "page"}
 
 
@@ -52,12 +57,13 @@ def test_it_offers_no_choice_while_one_model_is_served(olga: Client, picture: Im
 
 def test_it_offers_the_models_that_are_served_the_usual_one_first(olga: Client, picture: Image, second: Worker) -> None:
     page = page_of(olga, picture)
-    assert options(page) == [("", True, "Demo captioner"), (VIT, False, "ViT-GPT2: everyday photographs")]
+    assert options(page) == [("", True, "Demo captioner"), (VIT, False, "ViT-GPT2: everyday photographs"), EACH]
     assert '<label for="panel-model">Model</label>' in page
     assert 'aria-describedby="panel-model-help"' in page
     Worker.objects.update(takes_any=True)
     assert [(value, label) for value, _, label in options(page_of(olga, picture))] == [
         ("", "Whichever is free first"), (VIT, "ViT-GPT2: everyday photographs"), ("demo", "Demo captioner"),
+        ("*", "Each of them, side by side"),
     ]  # fmt: skip
 
 
@@ -89,7 +95,7 @@ def test_it_starts_from_the_model_of_an_earlier_draft(olga: Client, picture: Ima
     Worker.objects.filter(name="shown").update(takes_any=False)
     Worker.objects.filter(name="second").update(takes_any=True)
     page = page_of(olga, picture, f"?like={picture.caption_id}")
-    assert options(page) == [("", False, "ViT-GPT2: everyday photographs"), ("demo", True, "Demo captioner")]
+    assert options(page) == [("", False, "ViT-GPT2: everyday photographs"), ("demo", True, "Demo captioner"), EACH]
 
 
 def test_it_says_at_once_that_the_model_has_gone(olga: Client, picture: Image) -> None:
@@ -120,3 +126,62 @@ def test_it_says_so_beside_approved_words_too(olga: Client, owner: User, picture
     olga.post(f"/images/{picture.pk}/again/?instead=1")
     assert newest_job(picture).model == ""
     assert "More drafts are on their way." in page_of(olga, picture)
+
+
+def handed_in(job: CaptionJob, model: str, text: str) -> None:
+    """Let a worker that serves `model` take the job and hand in words."""
+    [held] = jobs.claim(limit=1, worker=f"for {model}", models=[model], lease_seconds=3600, takes_any=False)
+    assert held.pk == job.pk
+    params = GenerationParams(num_beams=4)
+    drafts = [Draft(text, -0.2)]
+    assert jobs.complete(
+        job_id=held.pk, attempt=held.attempt, candidates=drafts, model=model, revision="1", params=params, seed=None
+    )
+
+
+def columns_of(page: str) -> list[str]:
+    """Give the text of each column of “Models side by side”."""
+    block = re.search(r'<ul class="versus">(.*?)</ul>', page, re.S)
+    columns = re.findall(r"<li>(.*?)</li>", block[1], re.S) if block else []
+    return [" ".join(re.sub(r"<[^>]*>", " ", column).split()) for column in columns]
+
+
+def test_it_asks_each_model_and_shows_their_words_side_by_side(
+    olga: Client, owner: User, picture: Image, second: Worker
+) -> None:
+    assert columns_of(page_of(olga, picture)) == []
+    olga.post(f"/images/{picture.pk}/again/", {**PANEL, "model": "*", "shown_for": "*", "num_beams": "5"})
+    asked = list(CaptionJob.objects.filter(image=picture, state=CaptionJob.State.QUEUED).order_by("id"))
+    assert [(job.model, job.params) for job in asked] == [("demo", {"num_beams": 5}), (VIT, {"num_beams": 5})]
+    demo, vit = columns_of(page_of(olga, picture))
+    assert demo.startswith("Demo captioner A red ring on a blue background.")
+    assert "Waits in the queue." in demo
+    assert vit == "vit-gpt2-image-captioning Waits in the queue."
+    handed_in(asked[1], VIT, "a red hoop")
+    handed_in(asked[0], "demo", "a ring")
+    page = page_of(olga, picture)
+    demo, vit = columns_of(page)
+    assert demo.startswith("Demo captioner a ring Longest 16 pieces, search width 4, score 0.82")
+    assert vit.startswith("vit-gpt2-image-captioning a red hoop")
+    chosen = re.search(r'name="caption" value="([^"]+)">Approve these words<span class="unseen"> \(vit-gpt2', page)
+    olga.post(f"/images/{picture.pk}/approve/", {"caption": chosen[1], "seen": "", "place": "page"}, headers=HTMX)
+    picture.refresh_from_db()
+    assert picture.published_caption.text == "a red hoop"
+    assert columns_of(page_of(olga, picture))[1].endswith("Approved")
+
+
+def test_it_asks_no_model_when_one_of_them_cannot_be_asked(
+    olga: Client, picture: Image, second: Worker, settings: Any
+) -> None:
+    before = CaptionJob.objects.count()
+    settings.QUEUE_LIMIT_PER_OWNER = 1
+    answer = olga.post(f"/images/{picture.pk}/again/", {**PANEL, "model": "*"}, headers=HTMX)
+    assert answer.status_code == 429
+    assert CaptionJob.objects.count() == before
+
+
+def test_it_says_in_its_column_why_a_model_failed(olga: Client, picture: Image, second: Worker) -> None:
+    job = jobs.request(image=picture, chosen={}, model=VIT).job
+    [held] = jobs.claim(limit=1, worker="second", models=[VIT], lease_seconds=3600, takes_any=False)
+    jobs.fail(job_id=job.pk, attempt=held.attempt, code="no_words", worker_fault="input")
+    assert columns_of(page_of(olga, picture))[1] == f"vit-gpt2-image-captioning {FAILURES['no_words'].words}"
