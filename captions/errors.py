@@ -68,6 +68,9 @@ _FAILURES: Final = (
         Fault.OURS,
         True,
     ),
+    # Exports
+    Failure("nothing_to_export", _("There is no picture to export here.")),
+    Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),
     # Uploads in pieces
     Failure("upload_header_wrong", _("A header of this upload is missing or cannot be read.")),
     Failure(

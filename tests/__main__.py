@@ -27,7 +27,20 @@ PRODUCTION = {
 }
 # Areas whose tests need no torch: they run with torch blocked, once on SQLite and once on PostgreSQL.
 WEB_HALF = (
-    *("admin", "albums", "api", "ingest", "jobs", "lab", "ledger", "media", "models", "operations", "quality"),
+    *(
+        "admin",
+        "albums",
+        "api",
+        "exports",
+        "ingest",
+        "jobs",
+        "lab",
+        "ledger",
+        "media",
+        "models",
+        "operations",
+        "quality",
+    ),
     *("review", "search", "uploads", "web"),
 )
 WITHOUT_DATABASE = ("decoder", "project")

@@ -70,6 +70,7 @@ def render_album(request: PersonRequest, album: Album, **more: Any) -> HttpRespo
         "cards": cards_of(found.rows, viewer=request.user),
         "next_page": f"{address}?{urlencode({'after': found.after})}" if found.after else "",
         "here": address,
+        "export_of": urlencode({"album": album.pk}),
         "after": after,
     }
     if request.htmx:

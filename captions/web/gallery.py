@@ -28,7 +28,8 @@ from captions.web.doors import PersonRequest, go_back, person_only
 from captions.web.paging import page_of
 
 PAGE = 24
-BULK_LIMIT = 100
+BULK_LIMIT = 200
+UNDO_LIMIT = 100  # an address with the ids of more is longer than proxies let through
 State = Image.State
 
 
@@ -123,6 +124,7 @@ def gallery(request: PersonRequest) -> HttpResponse:
         **frame(request, chip),
         "after": after or before,
         "view": view_of(request),
+        "export_of": urlencode({"show": chip.name}),
         "adding": adding_form.frame(),
         "own_albums": selectors.album_names(request.user),
         "own_tags": selectors.tag_names(request.user),
@@ -181,7 +183,7 @@ def workers_words(serving: selectors.Serving) -> str:
 @require_GET
 def cards(request: PersonRequest) -> HttpResponse:
     """Give the parts of the named cards as they are now, for pages that are open."""
-    ids = _ids(request.GET.getlist("id"))
+    ids = ids_of(request.GET.getlist("id"))
     rows = selectors.visible(request.user).filter(pk__in=ids)
     chip = chip_of(request.get_full_path())
     album = album_address(request.htmx.current_url_abs_path or "")
@@ -200,7 +202,8 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
     """Do one thing to every selected picture; those it does not fit are left as they are, and counted."""
     name = request.POST.get("act", "") or request.GET.get("act", "")
     act = _ACTS.get(name)
-    ids = _ids(request.POST.getlist("image") or request.GET.getlist("image"))
+    named = request.POST.getlist("image") or request.GET.getlist("image")
+    ids = ids_of(named)
     if name == "try" and ids:
         return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
     back = redirect(go_back(request))
@@ -214,13 +217,13 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
             done += does(request, image)
         except DeskError:
             continue
-    left = len(ids) - done
+    left = len(named) - done
     said = [done_words % {"number": done}]
     if left:
         words = ngettext("%(number)s picture stayed as it was.", "%(number)s pictures stayed as they were.", left)
         said.append(words % {"number": left})
     undo_url = ""
-    if name == "discard":
+    if name == "discard" and len(ids) <= UNDO_LIMIT:
         undo_url = f"{reverse('bulk')}?{urlencode({'act': 'recover', 'image': ids}, doseq=True)}"
     messages.success(request, " ".join(said), extra_tags=undo_url)
     return back
@@ -284,9 +287,10 @@ _ACTS: dict[str, tuple[Callable[[PersonRequest, Image], int], Any]] = {
 }
 
 
-def _ids(raw: Iterable[str]) -> list[UUID]:
+def ids_of(raw: Iterable[str], *, most: int = BULK_LIMIT) -> list[UUID]:
+    """Read the ids that a form names; what is none is left out, and so is all beyond `most`."""
     found = []
-    for word in list(raw)[:BULK_LIMIT]:
+    for word in list(raw)[:most]:
         try:
             found.append(UUID(word))
         except ValueError:

@@ -74,6 +74,7 @@ def _results(request: PersonRequest, found: Found, after: str) -> dict[str, Any]
         "here": _address(query, after),
         "after": after,
         "first_page": _address(query),
+        "export_of": urlencode({"q": query}),
         "is_near": is_near,
         "is_ranked": found.is_ranked,
         "counted": counted,
