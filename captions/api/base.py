@@ -13,6 +13,7 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, Va
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 
 from captions.api.failures import request_number
 from captions.api.pagination import NAMES
@@ -37,11 +38,20 @@ class DeskView(GenericAPIView[Any]):
             self.check_throttles(request)
             raise
 
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Make them once a request: the answer tells what they counted."""
+        if not hasattr(self, "_counting"):
+            self._counting = super().get_throttles()
+        return self._counting
+
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Name the request, and keep answers about a person's pictures out of shared caches."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer.headers.setdefault("X-Request-ID", request_number())
         answer.headers.setdefault("Cache-Control", "private, no-store")
+        for throttle in self.get_throttles():
+            for name, value in getattr(throttle, "headers", {}).items():
+                answer.headers[name] = value
         return answer
 
     @property

@@ -90,6 +90,22 @@ class DeskSchema(AutoSchema):
                 "X-Request-ID", str, OpenApiParameter.HEADER, response=True, description="The request's number."
             ),
             OpenApiParameter(
+                "RateLimit-Policy",
+                str,
+                OpenApiParameter.HEADER,
+                response=True,
+                description="Requests allowed, `q`, in `w` seconds; absent where nothing is limited.",
+                examples=[OpenApiExample("a person's", '"person";q=6000;w=60')],
+            ),
+            OpenApiParameter(
+                "RateLimit",
+                str,
+                OpenApiParameter.HEADER,
+                response=True,
+                description="Requests left, `r`, until the count starts again in `t` seconds.",
+                examples=[OpenApiExample("nearly all", '"person";r=5990;t=34')],
+            ),
+            OpenApiParameter(
                 "Retry-After",
                 int,
                 OpenApiParameter.HEADER,

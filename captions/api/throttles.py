@@ -29,6 +29,7 @@ class SlidingCount(SimpleRateThrottle):
     scope: str
     num_requests: int | None
     duration: int | None
+    used: float | None = None  #: requests of the last `duration` seconds, this one among them; None while not counted
 
     def __init__(self) -> None:
         self.cache = caches["throttle"]
@@ -51,11 +52,26 @@ class SlidingCount(SimpleRateThrottle):
         except ValueError:  # culled between the two lines, because very many addresses asked
             count = 1
         before = self.cache.get(f"{key}:{int(window) - 1}", 0)
-        return bool(count + before * (self.remaining / self.duration) <= self.num_requests)
+        self.used = count + before * (self.remaining / self.duration)
+        return self.used <= self.num_requests
 
     def wait(self) -> float:
         """Give the seconds until the next window, for Retry-After."""
         return float(math.ceil(self.remaining))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say in the fields of draft-ietf-httpapi-ratelimit-headers-10 what is allowed, and what is left until when.
+
+        Empty when it did not count this request.
+        """
+        if self.used is None or not self.num_requests:
+            return {}
+        left = max(0, math.floor(self.num_requests - self.used))
+        return {
+            "RateLimit-Policy": f'"{self.scope}";q={self.num_requests};w={self.duration}',
+            "RateLimit": f'"{self.scope}";r={left};t={math.ceil(self.remaining)}',
+        }
 
 
 class PerPerson(SlidingCount):

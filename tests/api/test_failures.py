@@ -113,7 +113,19 @@ def test_it_throttles_a_person_and_says_when_to_come_back(api, other, settings):
     answer = api.look("images/")
     assert (answer.status_code, codes(answer)) == (429, [("throttled", None)])
     assert 0 < int(answer["Retry-After"]) <= 3600
+    assert answer["RateLimit"] == f'"person";r=0;t={answer["Retry-After"]}'
     assert other.look("me/").status_code == 200
+
+
+def test_it_says_how_many_requests_are_left(api, nobody, settings):
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {"person": "3/hour", "address": "9/hour"},
+    }
+    answers = [api.look("me/") for _ in range(2)]
+    assert [answer["RateLimit-Policy"] for answer in answers] == ['"person";q=3;w=3600'] * 2
+    assert [answer["RateLimit"].split(";")[:2] for answer in answers] == [['"person"', "r=2"], ['"person"', "r=1"]]
+    assert nobody.get("/api/v1/me/")["RateLimit"].startswith('"address";r=8;t=')
 
 
 def test_it_throttles_an_address_that_guesses_tokens(owner, api, nobody, settings):
