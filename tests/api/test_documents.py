@@ -23,9 +23,24 @@ OPEN = {"schema", "docs", "api-unknown", None}
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    """Give every operation, with the answers and headers that stand in `components` put back into it."""
     return [
-        (path, method, operation) for path, item in document()["paths"].items() for method, operation in item.items()
+        (path, method, {**operation, "responses": {code: whole(one) for code, one in operation["responses"].items()}})
+        for path, item in document()["paths"].items()
+        for method, operation in item.items()
     ]
+
+
+def whole(answer: dict[str, Any]) -> dict[str, Any]:
+    answer = referred(answer)
+    return {**answer, "headers": {name: referred(one) for name, one in answer.get("headers", {}).items()}}
+
+
+def referred(part: dict[str, Any]) -> dict[str, Any]:
+    for name in part.get("$ref", "").split("/")[1:2]:
+        kind, key = part["$ref"].split("/")[2:]
+        return document()[name][kind][key]
+    return part
 
 
 def test_it_is_valid_openapi_3_1_without_a_warning(tmp_path):
