@@ -68,6 +68,23 @@ _FAILURES: Final = (
         Fault.OURS,
         True,
     ),
+    # Requests that are sent again
+    Failure(
+        "idempotency_key_wrong",
+        _("The header Idempotency-Key takes 1 to 255 ASCII characters, no space. Draw a new one for each request."),
+    ),
+    Failure(
+        "idempotency_key_reused",
+        _("This Idempotency-Key came with another request before. Draw a new one for each request."),
+        422,
+    ),
+    Failure(
+        "idempotency_in_progress",
+        _("The first request with this Idempotency-Key is still being worked on. Send it again in a moment."),
+        409,
+        Fault.CALLER,
+        True,
+    ),
     # Exports
     Failure("nothing_to_export", _("There is no picture to export here.")),
     Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import auto_approve, calibration, checking, ingest, jobs, review_queue, trash
+from captions import auto_approve, calibration, checking, idempotency, ingest, jobs, review_queue, trash
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -22,11 +22,12 @@ def check_uploads() -> None:
 
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove what nobody owns: files, uploads given up, pictures long in the trash, review leases that ran out."""
+    """Remove what nobody owns: files, uploads given up, pictures long in the trash, leases of reviews, answers."""
     checking.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
     review_queue.tidy()
+    idempotency.tidy()
 
 
 @shared_task(name="captions.calibrate", ignore_result=True)

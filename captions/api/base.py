@@ -15,14 +15,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
+from captions.api import repeating
 from captions.api.failures import request_number
 from captions.api.pagination import NAMES
+from captions.idempotency import Slot
 
 
 class DeskView(GenericAPIView[Any]):
     """Base of every view. OPTIONS is no operation of ours: it would only describe what the schema describes better."""
 
     metadata_class = None
+    _slot: Slot | None = None
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Measure a body that came in chunks: DRF takes a request without Content-Length for empty."""
@@ -31,12 +34,19 @@ class DeskView(GenericAPIView[Any]):
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let somebody in, or count the refusal: DRF counts only requests that it lets in."""
+        """Let somebody in, or count the refusal: DRF counts only requests that it lets in. Claim the request's key."""
         try:
             super().initial(request, *args, **kwargs)
         except (NotAuthenticated, AuthenticationFailed):
             self.check_throttles(request)
             raise
+        self._slot = repeating.begin(request)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Answer a request that was carried out before as it was answered then."""
+        if isinstance(exc, repeating.Replayed):
+            return exc.answer
+        return super().handle_exception(exc)
 
     def get_throttles(self) -> list[BaseThrottle]:
         """Make them once a request: the answer tells what they counted."""
@@ -52,6 +62,8 @@ class DeskView(GenericAPIView[Any]):
         for throttle in self.get_throttles():
             for name, value in getattr(throttle, "headers", {}).items():
                 answer.headers[name] = value
+        if self._slot is not None:
+            repeating.keep(self._slot, answer)
         return answer
 
     @property

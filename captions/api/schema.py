@@ -54,6 +54,7 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     413: ("The body is larger than this server accepts.", _known("file_too_large")),
     415: ("The body's type is not one that this address takes.", _known("unsupported_format")),
     416: ("The header Range names bytes that the file does not have.", _known("range_not_satisfiable")),
+    422: ("This Idempotency-Key came with another request before.", _known("idempotency_key_reused")),
     423: ("Another request is writing to it.", _known("upload_locked")),
     429: (
         "Too many requests, or too many pictures waiting. Retry-After says when to come back.",
@@ -64,6 +65,22 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     503: ("The database did not answer in time. Retry-After says when.", _known("database_busy", "server_error")),
     507: ("The server's disk is nearly full.", _known("disk_full", "server_error")),
 }
+_REPEATING: Final = (
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        OpenApiParameter.HEADER,
+        description="Drawn anew for each request, such as a UUID. The same request sent again with the same key within "
+        "24 hours is not carried out again, and gets the first answer.",
+    ),
+    OpenApiParameter(
+        "Idempotency-Replayed",
+        {"type": "string", "enum": ["true"]},
+        OpenApiParameter.HEADER,
+        response=True,
+        description="There when the answer is that of an earlier request with this key.",
+    ),
+)
 ALWAYS: Final = {406, 429, 500, 503}
 SAFE: Final = {"GET", "HEAD"}
 
@@ -79,13 +96,16 @@ class DeskSchema(AutoSchema):
         statuses = ALWAYS | set(getattr(self.view, "refuses", {}).get(self.method, ()))
         if self.view.permission_classes:
             statuses |= {401} if self.method in SAFE else {401, 403}
+        if self.method == "POST":
+            statuses |= {400, 409, 422}
         if "{" in self.path:
             statuses |= {404}
         return statuses
 
     def get_override_parameters(self) -> list[Any]:
-        """Describe headers of the answer."""
+        """Describe headers of every request and answer."""
         return [
+            *(_REPEATING if self.method == "POST" else ()),
             OpenApiParameter(
                 "X-Request-ID", str, OpenApiParameter.HEADER, response=True, description="The request's number."
             ),

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from captions.connections import let_go
 from captions.models import CaptionJob
 
 log = structlog.get_logger(__name__)
@@ -64,19 +65,12 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
         response = await sync_to_async(view)(request, *args, **kwargs)
         wait: Wait | None = getattr(response, "wait", None)
         if wait is not None and wait.seconds > 0:
-            await sync_to_async(let_connections_go)()
+            await sync_to_async(let_go)()
             if await _room().ended(wait.job_id, seconds=wait.seconds):
                 await sync_to_async(_fill)(wait)
         return response
 
     return answer
-
-
-def let_connections_go() -> None:
-    """Close this thread's database connections, unless a transaction is open (in tests, around the whole request)."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()
 
 
 def _fill(wait: Wait) -> None:

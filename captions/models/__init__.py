@@ -2,6 +2,7 @@
 
 from captions.models.account import Account
 from captions.models.album import Album, AlbumImage, AlbumLink, AlbumShare, ImageTag, SavedSearch, Tag
+from captions.models.answer import KeptAnswer
 from captions.models.automatic import AutoApproval, AutoApproveRun
 from captions.models.caption import Caption, CaptionImmutable
 from captions.models.change import ImageChange
@@ -36,6 +37,7 @@ __all__ = [
     "ImageTag",
     "Import",
     "JobEvent",
+    "KeptAnswer",
     "QueueControl",
     "Review",
     "ReviewLease",

@@ -23,9 +23,9 @@ class Api(Client):
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         super().__init__(raise_request_exception=False, headers=headers, **options)
 
-    def send(self, path: str, body: Any = None, method: str = "post") -> Any:
+    def send(self, path: str, body: Any = None, method: str = "post", headers: dict[str, str] | None = None) -> Any:
         """Send a JSON body."""
-        return self.generic(method.upper(), f"/api/v1/{path}", _encoded(body), content_type=JSON)
+        return self.generic(method.upper(), f"/api/v1/{path}", _encoded(body), content_type=JSON, headers=headers)
 
     def raw(self, path: str, data: bytes, content_type: str = "image/jpeg", **headers: str) -> Any:
         """Send bytes as the body."""
