@@ -45,7 +45,7 @@ WEB_HALF = (
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
-PROCESSES = ("story", "faults", "browser")
+PROCESSES = ("faults", "story", "browser")
 
 
 @dataclass
@@ -169,7 +169,9 @@ def run_pytest(stage: str, areas: tuple[str, ...], *options: str, **variables: s
     """Run the tests of some areas in a process of their own. A skipped test counts as a failure of the stage."""
     say(f"\n=== {stage}")
     began = time.monotonic()
-    command = python("-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *options, *folders(*areas))
+    # By itself xdist begins with the files of most tests; those of few, long ones would come last, on one core alone.
+    spread = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=15", "--durations-min=10")
+    command = python("-m", "pytest", "-q", *spread, *options, *folders(*areas))
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -194,7 +196,7 @@ def stages() -> dict[str, list[tuple[str, tuple[str, ...], tuple[str, ...], dict
     blocked = ("-p", "tests.without_torch")
     return {
         "web": [
-            ("web half, no torch, SQLite", (*WEB_HALF, *WITHOUT_DATABASE), blocked, {}),
+            ("web half, no torch, SQLite", (*WITHOUT_DATABASE, *WEB_HALF), blocked, {}),
             ("web half, no torch, PostgreSQL", WEB_HALF, blocked, {"DESK_TEST_DATABASE": "postgres"}),
         ],
         "worker": [("worker half", WORKER_HALF, (), {})],
