@@ -98,6 +98,23 @@ def test_it_fits_the_next_picture_at_the_review_desk_again(window: MakeWindow, p
     expect(page.locator("[data-zoom]")).not_to_have_class(re.compile("near"))
 
 
+def test_it_fits_pictures_that_come_to_an_empty_review_desk(window: MakeWindow, person: Person) -> None:
+    opened = window()
+    opened.log_in(person)
+    page = opened.go("/review/")
+    page.keyboard.press("+")  # there is nothing to come nearer to
+    page.keyboard.press("f")
+    assert page.evaluate("document.fullscreenElement") is None
+    drafted(person)
+    expect(page.locator("[data-zoom] img")).to_be_visible(timeout=60_000)
+    first, fitted = page.locator("#desk").get_attribute("data-current"), width(page)
+    page.keyboard.press("+")
+    grows(page, fitted, 1.5)
+    page.keyboard.press("a")
+    expect(page.locator("#desk")).not_to_have_attribute("data-current", first)
+    grows(page, fitted, 1)
+
+
 def test_it_pans_with_arrows_once_it_is_nearer(window: MakeWindow, person: Person) -> None:
     picture = drafted(person)[0]
     opened = window(viewport={"width": 390, "height": 844})

@@ -38,6 +38,7 @@ const show = (turn) => {
   if (turn) mat.replaceChildren(turn.img);
   if (!turn && document.fullscreenElement) document.exitFullscreen();
   mat.hidden = !turn;
+  document.dispatchEvent(new Event("desk:turn"));
   slip.replaceWith(fresh);
   slip = fresh;
   box.dataset.current = turn ? turn.id : "";
@@ -290,9 +291,10 @@ const ask = async () => {
   done.slice(-60).forEach((id) => body.append("besides", id));
   body.set("n", Math.max(0, Number(says.ahead) - queue.length));
   const unsent = pending.length + refusals; // what was refused since then is still to be decided
+  const before = count; // a decision made while this is on its way may or may not be in the server's number
   try {
     const answer = await fetch(says.urlNext, { method: "POST", body, headers: { Accept: "application/json" } });
-    if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) take(await answer.json(), Math.max(0, unsent - refusals));
+    if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) take(await answer.json(), count === before ? Math.max(0, unsent - refusals) : null);
   } catch { /* asked again before long */ }
   asking = false;
 };
@@ -305,7 +307,7 @@ const take = (answer, unsent) => {
     if (doing() === "edit") complain(current, { code: "with_another_reviewer", words: says.saysLost });
     else { current.strip.remove(); next(); }
   }
-  left = Math.max(0, answer.left - unsent);
+  if (unsent !== null) left = Math.max(0, answer.left - unsent);
   if (!current && queue.length) next(); else drawFilm();
   drawProgress();
   ready();

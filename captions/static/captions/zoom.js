@@ -6,7 +6,7 @@ const root = document.documentElement;
 const MOST = 4, STEP = 0.5, CLICKED = 2, STILL = 4;
 let scale = 1, fitted = null;
 const place = () => document.querySelector("[data-zoom]");
-const picture = () => place()?.querySelector("img");
+const picture = () => place()?.hidden ? null : place()?.querySelector("img");
 
 const say = () => {
   const words = document.getElementById("zoomed");
@@ -38,9 +38,8 @@ const clear = () => {
   scale = 1;
   const frame = place();
   frame?.classList.remove("near", "held");
-  frame?.removeAttribute("tabindex");
-  if (frame) frame.style.height = "";
-  const image = picture();
+  if (frame) { frame.tabIndex = -1; frame.style.height = ""; } // without any, a frame in focus would lose it
+  const image = frame?.querySelector("img");
   if (image) Object.assign(image.style, { width: "", height: "", maxWidth: "", maxHeight: "" });
   say();
 };
@@ -54,8 +53,7 @@ ACTS["="] = ACTS["+"]; // the same key without Shift
 // A size that was fitted to another window, or to another picture, says nothing any more.
 addEventListener("resize", () => { if (scale > 1) clear(); });
 document.addEventListener("fullscreenchange", clear);
-const watched = place();
-if (watched) new MutationObserver(clear).observe(watched, { childList: true });
+document.addEventListener("desk:turn", clear);
 say();
 
 document.addEventListener("click", (event) => {
