@@ -6,6 +6,8 @@ It is written while it is sent: neither disk nor memory ever hold it (https://hu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import IO, Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED
 
 import structlog
@@ -19,7 +21,9 @@ from captions.exports.rows import chunks, rows
 from captions.models import Image
 
 log = structlog.get_logger(__name__)
-_PIECE = 256 * 1024
+_PIECE: Final = 256 * 1024
+_IN_MEMORY: Final = 8 * 1024 * 1024
+_NAME_BYTES: Final = 200
 
 
 def write(user: User, images: QuerySet[Image]) -> Iterator[bytes]:
@@ -29,28 +33,33 @@ def write(user: User, images: QuerySet[Image]) -> Iterator[bytes]:
     the clean copy of at most 1,600 pixels. A picture whose file is missing stands in `captions.csv` alone.
     """
     archive = ZipStream(compress_type=ZIP_STORED)  # pictures do not shrink
-    written: set[str] = set()
-    for portion in chunks(images):
-        for image in portion:
-            path = _path(user, image)
-            try:
-                file = media.open_file(image, _kind(user, image))
-            except FileNotFoundError:
-                log.error("file missing in an export", image=str(image.pk))
-                continue
-            with file:
-                archive.add(iter(lambda file=file: file.read(_PIECE), b""), path)  # type: ignore[misc]  # mypy sees no default
-                yield from archive.all_files()
-            written.add(path)
-    archive.add(_metadata(user, images, written), "metadata.jsonl", compress_type=ZIP_DEFLATED)
-    archive.add(table.write(user, images), "captions.csv", compress_type=ZIP_DEFLATED)
-    yield from archive
+    # Words are read with their pictures: asked for again at the end, they would be those of other pictures, because
+    # people go on deciding while somebody downloads.
+    with SpooledTemporaryFile(_IN_MEMORY) as metadata, SpooledTemporaryFile(_IN_MEMORY) as spreadsheet:
+        spreadsheet.write(table.head())
+        for portion in chunks(images):
+            said = rows(user, portion)
+            spreadsheet.write(table.lines(said))
+            for image, row in zip(portion, said, strict=True):
+                path = _path(user, image)
+                try:
+                    file = media.open_file(image, _kind(user, image))
+                except FileNotFoundError:
+                    log.error("file missing in an export", image=str(image.pk))
+                    continue
+                with file:
+                    archive.add(_pieces(file), path)
+                    yield from archive.all_files()
+                metadata.write(lines.line(row, file_name=path))
+        for name, words in (("metadata.jsonl", metadata), ("captions.csv", spreadsheet)):
+            words.seek(0)
+            archive.add(_pieces(words), name, compress_type=ZIP_DEFLATED)
+        yield from archive
 
 
-def _metadata(user: User, images: QuerySet[Image], written: set[str]) -> Iterator[bytes]:
-    for portion in chunks(images):
-        described = zip((_path(user, image) for image in portion), rows(user, portion), strict=True)
-        yield b"".join(lines.line(row, file_name=path) for path, row in described if path in written)
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
 
 
 def _kind(user: User, image: Image) -> media.Kind:
@@ -58,13 +67,13 @@ def _kind(user: User, image: Image) -> media.Kind:
 
 
 def _path(user: User, image: Image) -> str:
-    """Name a picture's file: its number keeps names apart, and no name can lead out of the folder."""
+    """Name a picture's file: numbers keep names apart, and no name can lead out of the folder."""
     if image.owner_id == user.pk:
         return f"pictures/{image.number:06} {_plain(media.download_name(image))}"
-    return f"pictures/{_plain(image.owner.get_username())}/{image.number:06}.webp"
+    return f"pictures/{image.owner_id} {_plain(image.owner.get_username())}/{image.number:06}.webp"
 
 
 def _plain(name: str) -> str:
-    """Keep what every system takes in a file's name; Windows refuses more than others."""
+    """Keep what every system takes in a file's name: Windows refuses more than others, Linux takes 255 bytes."""
     kept = "".join("_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name)
-    return kept.strip(". ")[-120:] or "_"
+    return kept.encode()[-_NAME_BYTES:].decode(errors="ignore").strip(". ") or "_"

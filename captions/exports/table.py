@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
 from datetime import datetime
 from typing import Any, Final
@@ -27,12 +27,22 @@ def write(user: User, images: QuerySet[Image]) -> Iterator[bytes]:
 
     Words that a spreadsheet would run as a formula have an apostrophe before them.
     """
-    yield _BEGINNING.encode() + _lines([[field.name for field in fields(Row)]])
+    yield head()
     for portion in chunks(images):
-        yield _lines([[_cell(value) for value in astuple(row)] for row in rows(user, portion)])
+        yield lines(rows(user, portion))
 
 
-def _lines(cells: list[list[Any]]) -> bytes:
+def head() -> bytes:
+    """Give the line with the names of the columns."""
+    return _BEGINNING.encode() + _written([[field.name for field in fields(Row)]])
+
+
+def lines(said: Sequence[Row]) -> bytes:
+    """Give one line for each picture."""
+    return _written([[_cell(value) for value in astuple(row)] for row in said])
+
+
+def _written(cells: list[list[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(cells)
     return text.getvalue().encode()

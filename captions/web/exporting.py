@@ -14,6 +14,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from captions import media, selectors
+from captions.connections import let_go
 from captions.errors import DeskError
 from captions.exports import FORMATS
 from captions.models import Image
@@ -50,6 +51,8 @@ def export(request: PersonRequest) -> HttpResponseBase:
 def _images(request: PersonRequest, asked: Any) -> QuerySet[Image]:
     """Give the pictures that a request names; only what the person may see is among them."""
     named = asked.getlist("image")
+    if len(named) > MOST:
+        raise DeskError("too_many_to_export")
     if named or request.method == "POST":
         return selectors.visible(request.user).filter(pk__in=gallery.ids_of(named, most=MOST))
     if "album" in asked:
@@ -63,6 +66,12 @@ def _images(request: PersonRequest, asked: Any) -> QuerySet[Image]:
 
 async def _in_turn(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Make each piece when it is wanted, in the request's own thread: its connection to the database is there."""
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
+
+    def following() -> bytes | None:
+        try:
+            return next(pieces, None)
+        finally:
+            let_go()  # a slow reader would else hold a connection for as long as the download takes
+
+    while (piece := await sync_to_async(following)()) is not None:
         yield piece

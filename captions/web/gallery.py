@@ -205,7 +205,7 @@ def bulk(request: PersonRequest) -> HttpResponseBase:
     named = request.POST.getlist("image") or request.GET.getlist("image")
     ids = ids_of(named)
     if name == "try" and ids:
-        return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids}, doseq=True)}")
+        return redirect(f"{reverse('trial_new')}?{urlencode({'image': ids[:UNDO_LIMIT]}, doseq=True)}")
     back = redirect(go_back(request))
     if act is None or not ids:
         messages.warning(request, _("Select pictures first, then choose what to do with them."))

@@ -100,7 +100,7 @@ def test_it_packs_own_originals_and_others_clean_copies(owner):
     own = [name for name in everything.namelist() if name.startswith("pictures/0")]
     assert own == ["pictures/000001 harbour.jpg"]
     with default_storage.open(media.screen(mine)) as screen:
-        assert everything.read("pictures/olga/000001.webp") == screen.read()
+        assert everything.read(f"pictures/{owner.pk} olga/000001.webp") == screen.read()
     of_owner = zipfile.ZipFile(io.BytesIO(written("zip", owner)))
     path = "pictures/000001 sea_ the_best_.html.jpg"
     assert of_owner.namelist() == [path, "metadata.jsonl", "captions.csv"]
@@ -109,6 +109,25 @@ def test_it_packs_own_originals_and_others_clean_copies(owner):
     [said] = objects(of_owner.read("metadata.jsonl"))
     assert (said["file_name"], said["text"]) == (path, "a boat")
     assert table(of_owner.read("captions.csv"))[0]["text"] == "a boat"
+
+
+def test_it_tells_of_the_pictures_it_packed_whatever_is_decided_meanwhile(owner):
+    image = make_image(owner, "draft", files=True)
+    pieces = FORMATS["zip"].write(owner, selectors.images(owner).filter(state="draft"))
+    begun = next(pieces)
+    review.approve(image=image, reviewer=owner)
+    packed = zipfile.ZipFile(io.BytesIO(begun + b"".join(pieces)))
+    assert [said["state"] for said in objects(packed.read("metadata.jsonl"))] == ["draft"]
+    assert len(table(packed.read("captions.csv"))) == 1
+
+
+def test_it_gives_names_that_every_system_can_write(owner):
+    make_image(owner, files=True, filename="港" * 120 + ".jpg")
+    packed = zipfile.ZipFile(io.BytesIO(written("zip", owner)))
+    name = packed.namelist()[0].removeprefix("pictures/")
+    assert len(name.encode()) <= 255
+    assert name.startswith("000001 港")
+    assert name.endswith("港.jpg")
 
 
 def test_it_packs_the_rest_when_a_file_is_missing(owner):

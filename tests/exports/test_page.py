@@ -9,7 +9,7 @@ from django.test import Client
 
 from captions import albums
 from captions.models import AlbumShare
-from captions.web import gallery
+from captions.web import exporting, gallery
 from tests.factories import make_image
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +62,14 @@ def test_it_says_why_there_is_nothing_to_send(olga, query, code):
     answer = olga.get(f"/export/?{query}")
     assert answer.status_code in (400, 404)
     assert code in answer.content.decode()
+
+
+def test_it_refuses_more_than_can_be_selected(olga, owner, monkeypatch):
+    monkeypatch.setattr(exporting, "MOST", 2)
+    images = [make_image(owner).pk for _ in range(3)]
+    answer = olga.post("/export/", {"image": images, "format": "csv"})
+    assert answer.status_code == 400
+    assert "too_many_to_export" in answer.content.decode()
 
 
 def test_it_sends_nothing_to_somebody_who_is_not_logged_in(client: Client):
