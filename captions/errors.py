@@ -85,7 +85,16 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure(
+        "idempotency_answer_secret",
+        _("This was done by an earlier request with this Idempotency-Key. Its answer held a secret, shown only once."),
+        409,
+    ),
     # Exports
+    Failure(
+        "too_many_to_export",
+        _("Up to 1,000 selected pictures can be exported. Put them into an album or search for them, then export it."),
+    ),
     Failure("nothing_to_export", _("There is no picture to export here.")),
     Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),
     # Uploads in pieces

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from captions.connections import let_go
@@ -33,8 +34,6 @@ HELD_SECONDS: Final = 150.0
 WAIT_SECONDS: Final = 30.0
 _LOOK_EVERY_SECONDS: Final = 0.2
 _LONGEST_KEY: Final = 255
-#: Answers that would be another one in a moment: who came again with the key must not get them for a day.
-_PASSING: Final = {401, 403, 408, 423, 429}
 _NOT_KEPT: Final = {"x-request-id", "ratelimit", "ratelimit-policy", "content-length", "date", "set-cookie"}
 
 
@@ -92,13 +91,18 @@ def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:
 
 
 def keep(slot: Slot, *, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Keep the answer for a day; one that will be another in a moment, or is a fault of ours, gives the key back."""
-    mine = KeptAnswer.objects.filter(pk=slot.id, holder=slot.holder)
-    if status >= 500 or status in _PASSING:
-        mine.delete()
-        return
+    """Keep the answer for a day."""
     kept = {name: value for name, value in headers.items() if name.lower() not in _NOT_KEPT}
-    mine.update(status=status, headers=kept, body=body)
+    _mine(slot).update(status=status, headers=kept, body=body)
+
+
+def give_back(slot: Slot) -> None:
+    """Let the next request with this key be carried out: this one's answer is none to keep."""
+    _mine(slot).delete()
+
+
+def _mine(slot: Slot) -> QuerySet[KeptAnswer]:
+    return KeptAnswer.objects.filter(pk=slot.id, holder=slot.holder)
 
 
 def tidy() -> int:

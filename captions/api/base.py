@@ -25,6 +25,7 @@ class DeskView(GenericAPIView[Any]):
     """Base of every view. OPTIONS is no operation of ours: it would only describe what the schema describes better."""
 
     metadata_class = None
+    answers_secret = False  #: its answers show a secret once, which must be kept nowhere
     _slot: Slot | None = None
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
@@ -63,7 +64,7 @@ class DeskView(GenericAPIView[Any]):
             for name, value in getattr(throttle, "headers", {}).items():
                 answer.headers[name] = value
         if self._slot is not None:
-            repeating.keep(self._slot, answer)
+            repeating.keep(self._slot, answer, holds_secret=self.answers_secret)
         return answer
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -14,6 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from captions import idempotency
+from captions.api.failures import request_number
+from captions.errors import FAILURES
 from captions.models import KeptAnswer
 
 log = structlog.get_logger(__name__)
@@ -21,6 +25,16 @@ log = structlog.get_logger(__name__)
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
 MULTIPART: Final = "multipart/form-data"
+_PASSING: Final = {401, 403, 408, 423, 429}
+#: Headers that are part of what is asked: the whole of a new upload by tus, and the name of a picture in a body.
+_ASKING: Final = (
+    "Upload-Length",
+    "Upload-Defer-Length",
+    "Upload-Metadata",
+    "Upload-Checksum",
+    "Upload-Concat",
+    "Content-Disposition",
+)
 _PIECE: Final = 1024 * 1024
 
 
@@ -49,22 +63,53 @@ def begin(request: Request) -> idempotency.Slot | None:
     return found
 
 
-def keep(slot: idempotency.Slot, answer: HttpResponseBase) -> None:
-    """Keep an answer, now and once more when it is filled in later."""
-    if not isinstance(answer, Response):
-        _keep(slot, answer, getattr(answer, "content", b""))
-        return
-    body = answer.rendered_content  # sets Content-Type too
-    _keep(slot, answer, body)
-    if getattr(answer, "wait", None) is not None:
-        answer.add_post_render_callback(lambda filled: _keep(slot, filled, filled.content))
+def keep(slot: idempotency.Slot, answer: HttpResponseBase, *, holds_secret: bool = False) -> None:
+    """Keep an answer; one that will be another in a moment, or is a fault of ours, gives the key back.
+
+    An answer that waits for captions is kept once it is filled in; until then other requests with the key wait. Where
+    it `holds_secret`, only that it was given is kept.
+    """
+    if is_passing(answer):
+        give_back(slot)
+    elif holds_secret and answer.status_code < 400:
+        _keep(slot, 409, {"Content-Type": "application/json"}, _refusal("idempotency_answer_secret"))
+    elif getattr(answer, "wait", None) is not None:
+        answer.slot = slot  # type: ignore[attr-defined]  # waits_for_job gives it back when the caller hangs up
+        answer.add_post_render_callback(  # type: ignore[attr-defined]  # only DRF's answers wait
+            lambda filled: _keep(slot, filled.status_code, filled.headers, filled.content)
+        )
+    else:
+        body = answer.rendered_content if isinstance(answer, Response) else getattr(answer, "content", b"")
+        _keep(slot, answer.status_code, answer.headers, body)
 
 
-def _keep(slot: idempotency.Slot, answer: HttpResponseBase, body: bytes) -> None:
+def is_passing(answer: HttpResponseBase) -> bool:
+    """Whether the same request may be answered otherwise in a moment: then nobody must get this answer for a day."""
+    if answer.status_code >= 500 or answer.status_code in _PASSING:
+        return True
+    data = getattr(answer, "data", None)
+    errors = data.get("errors", ()) if answer.status_code >= 400 and isinstance(data, dict) else ()
+    return any(error["code"] in FAILURES and FAILURES[error["code"]].retryable for error in errors)
+
+
+def give_back(slot: idempotency.Slot) -> None:
+    """Free the key; a database that does not answer frees it later."""
     try:
-        idempotency.keep(slot, status=answer.status_code, headers=answer.headers, body=body)
+        idempotency.give_back(slot)
+    except DatabaseError:
+        log.warning("key_not_given_back", exc_info=True)
+
+
+def _keep(slot: idempotency.Slot, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    try:
+        idempotency.keep(slot, status=status, headers=headers, body=body)
     except DatabaseError:
         log.warning("answer_not_kept", exc_info=True)  # what was asked for is done; the caller must learn so
+
+
+def _refusal(code: str) -> bytes:
+    entry = {"code": code, "detail": FAILURES[code].words, "attr": None}
+    return json.dumps({"type": "client_error", "errors": [entry], "request_id": request_number()}).encode()
 
 
 def fingerprint(request: Request) -> str:
@@ -74,7 +119,7 @@ def fingerprint(request: Request) -> str:
     """
     digest = hashlib.sha256()
     kind = request._request.content_type or ""
-    _add(digest, request.get_full_path(), kind)
+    _add(digest, request.get_full_path(), kind, *(request.headers.get(name, "") for name in _ASKING))
     if kind == MULTIPART:
         request.data  # noqa: B018  # reads the form, or raises what is wrong with it
         for name, values in sorted(request.POST.lists()):

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from captions.api import repeating
 from captions.connections import let_go
 from captions.models import CaptionJob
 
@@ -66,8 +67,14 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
         wait: Wait | None = getattr(response, "wait", None)
         if wait is not None and wait.seconds > 0:
             await sync_to_async(let_go)()
-            if await _room().ended(wait.job_id, seconds=wait.seconds):
-                await sync_to_async(_fill)(wait)
+            try:
+                if await _room().ended(wait.job_id, seconds=wait.seconds):
+                    await sync_to_async(_fill)(wait)
+            except asyncio.CancelledError:
+                # The caller hung up, and will come again with its key: there is no whole answer to give it then.
+                if slot := getattr(response, "slot", None):
+                    await sync_to_async(repeating.give_back)(slot)
+                raise
         return response
 
     return answer

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections
 from django.utils import timezone
 
-from captions import idempotency
+from captions import albums, idempotency
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, KeptAnswer
 from tests import factories
@@ -130,6 +130,35 @@ def test_it_forgets_after_a_day(api, owner):
     KeptAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
     assert idempotency.tidy() == 1
     assert not KeptAnswer.objects.exists()
+
+
+def test_it_gives_the_key_back_while_no_worker_serves_the_model(api, owner):
+    image = factories.make_image(owner)
+    ask = lambda: api.send(f"images/{image.pk}/jobs/", {"model": "org/late"}, headers=KEY)  # noqa: E731  # said twice
+    assert code_of(ask()) == "model_not_served"
+    factories.make_worker(model="org/late", names=["org/late"])
+    assert ask().status_code == 201
+
+
+def test_it_tells_uploads_in_pieces_apart_by_their_headers(api, owner):
+    def begin(length):
+        tus = {"Tus-Resumable": "1.0.0", "Upload-Length": str(length), "Upload-Metadata": "filename c2VhLmpwZw=="}
+        return api.post("/api/v1/uploads/", b"", content_type="application/offset+octet-stream", headers={**KEY, **tus})
+
+    first = begin(5000)
+    assert first.status_code == 201
+    assert begin(5000)["Location"] == first["Location"]
+    assert code_of(begin(6000)) == "idempotency_key_reused"
+
+
+def test_it_keeps_no_secret(api, owner):
+    album = albums.make(owner=owner, name="One")
+    first = api.send(f"albums/{album.pk}/links/", {"days": 7}, headers=KEY)
+    secret = first.json()["url"].rstrip("/").rpartition("/")[2]
+    again = api.send(f"albums/{album.pk}/links/", {"days": 7}, headers=KEY)
+    assert (again.status_code, code_of(again)) == (409, "idempotency_answer_secret")
+    assert secret.encode() not in bytes(KeptAnswer.objects.get().body)
+    assert album.links.count() == 1
 
 
 # --- Two at once -----------------------------------------------------------------------------------------------------
