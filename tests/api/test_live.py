@@ -170,6 +170,20 @@ def test_it_forgets_a_caller_who_hangs_up_while_waiting(client, running, secret)
     assert len(client.get(f"/api/v1/images/{image}/jobs/").json()["results"]) == 6
 
 
+def test_it_takes_a_key_again_from_a_caller_who_hung_up_while_waiting(client, running, secret):
+    sent = {"content": factories.picture(), "headers": {**JPEG, "Idempotency-Key": "hung-up"}}
+    bearer = {"Authorization": f"Bearer {secret}"}
+    impatient = httpx2.Client(base_url=running.url, headers=bearer, timeout=2, trust_env=False)
+    with impatient, pytest.raises(httpx2.ReadTimeout):
+        impatient.post("/api/v1/images/?wait=6", **sent)
+    answer = client.post("/api/v1/images/?wait=6", **sent)
+    assert answer.status_code == 202, answer.text  # not 409: nobody holds the key any more
+    assert "Idempotency-Replayed" not in answer.headers
+    replayed = client.post("/api/v1/images/?wait=6", **sent)
+    assert (replayed.status_code, replayed.content) == (202, answer.content)
+    assert replayed.headers["Idempotency-Replayed"] == "true"
+
+
 # --- Bodies --------------------------------------------------------------------------------------------------------
 
 
