@@ -45,3 +45,22 @@ def test_it_shows_the_chosen_model_s_values_and_keeps_focus_and_what_was_moved(
         newest = client.get("/api/v1/jobs/").json()["results"][0]
     assert (newest["model"], newest["chosen"]) == ("some/model", {"num_captions": 3})
     assert newest["params"]["max_length"] == 30
+
+
+def test_it_asks_every_model_and_shows_them_side_by_side(window: MakeWindow, person: Person) -> None:
+    output = person.desk.run("shell", "-v0", "-c", _TWO_MODELS.format(name=person.name)).stdout
+    picture = next(line.split()[1] for line in output.splitlines() if line.startswith("picture "))
+    opened = window(reduced_motion="reduce")
+    opened.log_in(person)
+    page = opened.go(f"/images/{picture}/")
+    columns = page.locator(".versus > li")
+    expect(columns).to_have_count(0)
+    page.get_by_label("Model", exact=True).select_option(label="Each of them, side by side")
+    page.get_by_role("button", name="Draft 1 caption").click()
+    expect(columns).to_have_count(2)  # without loading the page again
+    expect(columns.nth(0)).to_contain_text("A red ring on a blue background.")
+    expect(columns.nth(1)).to_contain_text("Waits in the queue.")
+    assert violations(page) == []
+    columns.nth(0).get_by_role("button", name="Approve these words").click()
+    expect(columns.nth(0)).to_contain_text("Approved")
+    expect(page.locator(".current .state")).to_have_text("Approved")
