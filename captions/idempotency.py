@@ -66,7 +66,7 @@ def begin(*, user: User, key: str, fingerprint: str, wait_seconds: float = WAIT_
 
 
 def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:
-    KeptAnswer.objects.filter(user=user, key=key, created_at__lt=timezone.now() - KEPT_FOR).delete()
+    _old().filter(user=user, key=key).delete()
     holder = uuid7()
     until = DatabaseTime(after=HELD_SECONDS)
     try:
@@ -107,5 +107,8 @@ def _mine(slot: Slot) -> QuerySet[KeptAnswer]:
 
 def tidy() -> int:
     """Forget answers older than a day; give how many."""
-    old = KeptAnswer.objects.filter(created_at__lt=timezone.now() - KEPT_FOR)
-    return old.delete()[0]
+    return _old().delete()[0]
+
+
+def _old() -> QuerySet[KeptAnswer]:
+    return KeptAnswer.objects.filter(created_at__lt=timezone.now() - KEPT_FOR)

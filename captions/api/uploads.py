@@ -18,10 +18,10 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
 from captions.api.base import refuse_repeated
+from captions.api.repeating import MULTIPART
 from captions.errors import DeskError
 from captions.params import KNOB, Value, parse
 
-MULTIPART: Final = "multipart/form-data"
 #: Types that a picture never has. curl sends the second one when it is not told otherwise.
 NOT_PICTURES: Final = {"application/json", "application/x-www-form-urlencoded"}
 #: Query parameters that are no generation parameter.

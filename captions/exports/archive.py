@@ -1,6 +1,7 @@
 """A ZIP file with the pictures and their words, laid out as the `imagefolder` loader of Hugging Face datasets reads it.
 
-It is written while it is sent: neither disk nor memory ever hold it (https://huggingface.co/docs/datasets/image_load).
+It is written while it is sent: only its words are held until its end, beyond some MB in a temporary file
+(https://huggingface.co/docs/datasets/image_load).
 """
 
 from __future__ import annotations
