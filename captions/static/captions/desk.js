@@ -202,9 +202,17 @@ desk.fetch = (ids, force = false) => {
 
 // ---- when the server does not answer, or something else answers in its place
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!/<html/i.test(event.detail.xhr.responseText.slice(0, 400))) return;
-  event.detail.shouldSwap = false;
-  if (event.detail.requestConfig.verb !== "get") desk.trouble(desk.words("outage"));
+  const { detail } = event;
+  if (/<html/i.test(detail.xhr.responseText.slice(0, 400))) {
+    detail.shouldSwap = false;
+    if (detail.requestConfig.verb !== "get") desk.trouble(desk.words("outage"));
+    return;
+  }
+  // News replaced the button while its answer was on the way. htmx would look for the parts to swap in what was taken
+  // out of the page, find none, and the person would never see what became of the press.
+  if (!detail.shouldSwap || detail.target.id !== "news" || detail.requestConfig.elt.isConnected) return;
+  detail.shouldSwap = false;
+  htmx.swap("#news", detail.serverResponse, { swapStyle: "none", swapDelay: 0, settleDelay: 0 });
 });
 document.addEventListener("htmx:sendError", (event) => { if (event.detail.requestConfig.verb !== "get") desk.trouble(desk.words("outage")); });
 })();
