@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import MakeWindow, Person
 from tests.harness import Desk, until
@@ -27,6 +28,12 @@ SHIFTS = """() => new Promise((told) => {
     .observe({ type: "layout-shift", buffered: true });
   setTimeout(() => told(0), 500);
 })"""
+
+
+def come_late(route: Route) -> None:
+    """Let a file arrive after the page has been drawn: over a slow line, that is when fonts come."""
+    time.sleep(0.4)
+    route.continue_()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +83,9 @@ def test_it_shows_a_sharp_picture_that_moves_nothing(
     Image.effect_mandelbrot((1600, 1200), (-2.0, -1.2, 1.2, 1.2), 60).convert("RGB").save(file, "JPEG")
     with person.desk.client(person.token) as client:
         assert client.post("/api/v1/images/", files=[("file", ("a.jpg", file.getvalue(), "image/jpeg"))]).is_success
-    page = window(device_scale_factor=density).log_in(person)
+    opened = window(device_scale_factor=density)
+    opened.page.route("**/*.woff2", come_late)
+    page = opened.log_in(person)
     picture = page.locator("#sheet .print img")
     # Not wait_for_function: it evaluates words in the page, which the page's policy forbids.
     until(lambda: picture.evaluate("(picture) => picture.complete"), seconds=30, what="the picture is there")
