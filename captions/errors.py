@@ -274,6 +274,7 @@ _FAILURES: Final = (
     Failure("body_too_large", _("This request is larger than this address takes. Send less at once."), 413),
     Failure("range_not_satisfiable", _("The file has no such bytes. Ask for a range within its length."), 416),
     Failure("not_found", _("There is no such thing here, or it is not yours."), 404),
+    Failure("scope_missing", _("This token does not open that. Make one with the scope that it needs."), 403),
     Failure("page_unknown", _("This page of the list cannot be found. Start again from the newest pictures.")),
     Failure("page_too_old", _("The page was open for too long, or cookies are blocked. Load it again."), 403),
     Failure("bad_request", _("The browser sent something that this address does not understand.")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import zlib
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -19,6 +20,7 @@ from django.db.models import Q, QuerySet
 
 from captions.models import ApiToken
 from captions.models.clock import DatabaseTime, database_now
+from captions.scopes import Scope, parse
 
 log = structlog.get_logger(__name__)
 
@@ -32,24 +34,28 @@ _CHECK_LENGTH: Final = 6  # 62**6 > 2**32, so every CRC fits
 _STALE: Final = Q(last_used_at=None) | Q(last_used_at__lt=DatabaseTime(after=-USED_EVERY_SECONDS))
 
 
-def mint(*, user: User, name: str, days: int | None = None) -> tuple[ApiToken, str]:
+def mint(
+    *, user: User, name: str, days: int | None = None, scopes: Iterable[str] = (Scope.ADMIN,)
+) -> tuple[ApiToken, str]:
     """Make a token for `user` and give it with its secret, which nobody can read again.
 
     `days` (1 to 3650) limits its life, counted from now by the database's clock; None means until it is revoked.
-    Raises ValueError for other days and for an empty name.
+    `scopes` limit what it opens. Raises ValueError for other days, for an empty name and for scopes that do not exist.
     """
     name = " ".join(name.split())[: ApiToken._meta.get_field("name").max_length or 0]
     if not name:
         raise ValueError("A token needs a name.")
     if days is not None and not 1 <= days <= LONGEST_DAYS:
         raise ValueError(f"A token may live 1 to {LONGEST_DAYS} days.")
+    held = [scope.value for scope in parse(scopes)]
     body = secrets.token_urlsafe(_RANDOM_BYTES)
     secret = PREFIX + body + _checksum(body)
     expires = None if days is None else database_now() + timedelta(days=days)
     token = ApiToken.objects.create(
-        user=user, name=name, digest=_digest(secret), hint=secret[:_HINT], expires_at=expires
+        user=user, name=name, digest=_digest(secret), hint=secret[:_HINT], expires_at=expires, scopes=held
     )
-    log.info("token_minted", token=str(token.pk), user_id=user.pk, expires_at=expires and expires.isoformat())
+    until = expires and expires.isoformat()
+    log.info("token_minted", token=str(token.pk), user_id=user.pk, scopes=held, expires_at=until)
     return token, secret
 
 

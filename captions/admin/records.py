@@ -218,7 +218,7 @@ class WorkerAdmin(ReadOnly):
 class ApiTokenAdmin(ReadOnly):
     """Tokens without their secrets, which nobody can read any more; they can be revoked."""
 
-    list_display = ("name", "hint", "user", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_display = ("name", "hint", "scopes", "user", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_select_related = ("user",)
     search_fields = ("name", "hint", "user__username")
     exclude = ("digest",)

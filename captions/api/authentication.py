@@ -1,17 +1,23 @@
-"""Who asks: `Authorization: Bearer TOKEN` for programs; signed-in people come by DRF's session authentication."""
+"""Who asks, and what their token opens: `Authorization: Bearer TOKEN` for programs.
+
+Signed-in people come by DRF's session authentication.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from captions import tokens
+from captions.errors import DeskError
 from captions.models import ApiToken
+from captions.scopes import Scope, allows
 
 SCHEME: Final = "bearer"
 
@@ -33,3 +39,20 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme for WWW-Authenticate; without it DRF would answer 403 instead of 401."""
         return 'Bearer realm="Caption Desk"'
+
+
+class TokenHasScope(BasePermission):
+    """Refuses what the token's scopes do not open, before anything is looked up. Pages' sessions are not narrowed."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Let the request in. Raises DeskError `scope_missing`."""
+        demand(request, view.scope(request.method))
+        return True
+
+
+def demand(request: Request, needed: Scope | None) -> None:
+    """Raise DeskError `scope_missing` when the request's token does not open `needed`; None is open to every token."""
+    token = request.auth
+    if needed is not None and isinstance(token, ApiToken) and not allows(token.scopes, needed):
+        words = _("This token does not open “%(scope)s”. Make one that does.")
+        raise DeskError("scope_missing", detail=words % {"scope": needed.value})

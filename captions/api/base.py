@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
@@ -11,6 +11,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
 from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -19,12 +20,16 @@ from captions.api import repeating
 from captions.api.failures import request_number
 from captions.api.pagination import NAMES
 from captions.idempotency import Slot
+from captions.scopes import Scope
 
 
 class DeskView(GenericAPIView[Any]):
     """Base of every view. OPTIONS is no operation of ours: it would only describe what the schema describes better."""
 
     metadata_class = None
+    #: What a token must open: for looking, and for all else. A view that names none is shut to narrow tokens.
+    reads: ClassVar[Scope | None] = Scope.IMAGES_READ
+    writes: ClassVar[Scope] = Scope.ADMIN
     answers_secret = False  #: its answers show a secret once, which must be kept nowhere
     _slot: Slot | None = None
 
@@ -66,6 +71,10 @@ class DeskView(GenericAPIView[Any]):
         if self._slot is not None:
             repeating.keep(self._slot, answer, holds_secret=self.answers_secret)
         return answer
+
+    def scope(self, method: str | None) -> Scope | None:
+        """Give what a token must open for this method; None when any token will do."""
+        return self.reads if method in SAFE_METHODS else self.writes
 
     @property
     def person(self) -> User:

@@ -142,6 +142,7 @@ _ME: Final[dict[str, Any]] = {
     "token": {
         "name": "nightly import",
         "hint": "cdesk_k3Yx0q",
+        "scopes": ["images:read", "images:write"],
         "created_at": "2026-03-01T18:00:00Z",
         "expires_at": None,
     },

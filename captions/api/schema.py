@@ -40,8 +40,8 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
         ),
     ),
     403: (
-        "A signed-in page sent no CSRF token; requests with an API token need none.",
-        _example("client_error", "permission_denied", "CSRF Failed: CSRF token missing."),
+        "The token lacks the scope that this needs; or a signed-in page sent no CSRF token.",
+        _known("scope_missing"),
     ),
     404: ("There is no such thing here, or it is not yours.", _known("not_found")),
     406: (
@@ -95,12 +95,18 @@ class DeskSchema(AutoSchema):
         """Give the statuses with which this operation may refuse."""
         statuses = ALWAYS | set(getattr(self.view, "refuses", {}).get(self.method, ()))
         if self.view.permission_classes:
-            statuses |= {401} if self.method in SAFE else {401, 403}
+            statuses |= {401} if self.method in SAFE and self.view.reads is None else {401, 403}
         if self.method == "POST":
             statuses |= {400, 409, 422}
         if "{" in self.path:
             statuses |= {404}
         return statuses
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        """Name the scope that a token must open; pages' sessions have none."""
+        scope = self.view.scope(self.method)
+        ways: list[dict[str, list[str]]] = super().get_auth()
+        return [{name: [scope.value] if scope and name == "token" else [] for name in way} for way in ways]
 
     def get_override_parameters(self) -> list[Any]:
         """Describe headers of every request and answer."""

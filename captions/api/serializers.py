@@ -30,6 +30,7 @@ from captions.models import (
     Upload,
 )
 from captions.params import KNOBS, complete
+from captions.scopes import Scope
 
 # --- Parts of answers ----------------------------------------------------------------------------------------------
 
@@ -445,9 +446,13 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):
     """The token that asks; its secret is kept nowhere."""
 
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices), help_text="What it opens; `admin` holds all others."
+    )
+
     class Meta:
         model = ApiToken
-        fields = ["name", "hint", "created_at", "expires_at"]
+        fields = ["name", "hint", "scopes", "created_at", "expires_at"]
         read_only_fields = fields
         extra_kwargs = {"hint": {"help_text": "The first characters of the secret."}}
 

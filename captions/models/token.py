@@ -6,6 +6,11 @@ from django.db import models
 from captions.models.identifiers import uuid7
 
 
+def everything() -> list[str]:
+    """Give the scopes of a token for which nobody chose any."""
+    return ["admin"]
+
+
 class ApiToken(models.Model):
     """Only the SHA-256 of the secret is kept, so a stolen database opens nothing. `hint` is its first characters."""
 
@@ -14,6 +19,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=80)
     digest = models.CharField(max_length=64, unique=True)
     hint = models.CharField(max_length=12)
+    scopes = models.JSONField(default=everything, help_text="Names of captions.scopes.Scope.")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

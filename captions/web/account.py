@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from captions import selectors, tokens
 from captions.errors import DeskError
 from captions.models import ApiToken
+from captions.scopes import Scope
 from captions.web.context import THEMES, VIEWS
 from captions.web.doors import PersonRequest, go_back, person_only
 
@@ -45,6 +46,13 @@ class TokenForm(forms.Form):
     days = forms.ChoiceField(
         label=gettext_lazy("How long may it be used?"), choices=_LIVES, required=False, initial="90"
     )
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("What may it do?"),
+        choices=Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        initial=[scope.value for scope in Scope if scope is not Scope.ADMIN],
+        error_messages={"required": gettext_lazy("Choose at least one thing that the token may do.")},
+    )
 
 
 @person_only
@@ -73,8 +81,9 @@ def token_list(request: PersonRequest) -> HttpResponse:
     secret = made = None
     form = TokenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        days = form.cleaned_data["days"]
-        made, secret = tokens.mint(user=request.user, name=form.cleaned_data["name"], days=int(days) if days else None)
+        asked = form.cleaned_data
+        days = int(asked["days"]) if asked["days"] else None
+        made, secret = tokens.mint(user=request.user, name=asked["name"], days=days, scopes=asked["scopes"])
         form = TokenForm()
     rows = ApiToken.objects.filter(user=request.user)
     response = render(

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from captions import albums, tags, tokens, uploads
 from captions.api.urls import urlpatterns
 from captions.models import Album, AlbumLink, AlbumShare, Caption, CaptionJob, Image, Review, SavedSearch, Tag, Upload
+from captions.scopes import Scope
 from tests import factories
 from tests.api.conftest import Api, codes
 
@@ -96,6 +97,22 @@ TABLE: dict[tuple[str, str], Right] = {
 }
 TUS = {"api-uploads", "api-upload"}  # they tell everybody with a token what they can do
 ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
+
+#: What a token must open for each writing operation; for reading it is `images:read`, or nothing.
+WRITING: dict[str, Scope] = {
+    **dict.fromkeys(
+        ("api-image", "api-images", "api-image-recover", "api-uploads", "api-upload", "api-albums", "api-album",
+         "api-album-images", "api-tags", "api-tag", "api-searches", "api-search"),
+        Scope.IMAGES_WRITE,
+    ),
+    **dict.fromkeys(
+        ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-job-cancel", "api-job-retry"),
+        Scope.CAPTIONS_WRITE,
+    ),
+    **dict.fromkeys(("api-image-review", "api-image-review-undo", "api-review-next"), Scope.REVIEWS_WRITE),
+    **dict.fromkeys(("api-album-shares", "api-album-share", "api-album-links", "api-album-link"), Scope.ADMIN),
+}  # fmt: skip
+FOR_ANY_TOKEN = {"api-me", "api-models"}
 
 
 @dataclass
@@ -228,6 +245,41 @@ def test_it_gives_everybody_their_due(scene, owner, stranger, pattern, who):
             assert everything() == before, method
             for trace in scene.traces():
                 assert trace not in answer.content, method
+
+
+def needed(name: str, method: str) -> Scope | None:
+    if method in {"get", "head"}:
+        return None if name in FOR_ANY_TOKEN else Scope.IMAGES_READ
+    return WRITING[name]
+
+
+@pytest.mark.parametrize("operation", TABLE, ids="-".join)
+def test_it_does_for_a_token_what_its_scopes_open_and_no_more(scene, owner, operation):
+    name, method = operation
+    path = scene.path(next(pattern for pattern in ROUTES if pattern.name == name))
+    right, scope = TABLE[operation], needed(name, method)
+    others = [one for one in Scope if one not in {scope, Scope.ADMIN}]
+    before = everything()
+    answer = ask(Api(tokens.mint(user=owner, name="narrow", scopes=others)[1]), method, path, right.body)
+    if scope is None:
+        assert answer.status_code == right.owner
+        return
+    assert answer.status_code == 403
+    assert codes(answer) == [("scope_missing", None)]
+    assert everything() == before
+    answer = ask(Api(tokens.mint(user=owner, name="right", scopes=[scope])[1]), method, path, right.body)
+    assert answer.status_code == right.owner
+
+
+@pytest.mark.parametrize(
+    ("body", "scope"), [({"long_description": "A boat."}, "captions:write"), ({"is_decorative": True}, "reviews:write")]
+)
+def test_it_takes_more_than_writing_pictures_to_change_words_and_decisions(scene, owner, body, scope):
+    path = f"images/{scene.image.pk}/"
+    narrow = Api(tokens.mint(user=owner, name="narrow", scopes=["images:write"])[1])
+    assert codes(narrow.send(path, body, method="patch")) == [("scope_missing", None)]
+    wider = Api(tokens.mint(user=owner, name="wider", scopes=["images:write", scope])[1])
+    assert wider.send(path, body, method="patch").status_code == 200
 
 
 def test_it_gives_superusers_what_operators_get(scene, stranger):

@@ -170,3 +170,23 @@ def test_it_exits_with_status_1_for_an_unknown_account(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert "There is no account called “nobody”." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_opens_everything_unless_scopes_are_chosen(owner: User) -> None:
+    assert tokens.mint(user=owner, name="a")[0].scopes == ["admin"]
+    assert tokens.mint(user=owner, name="b", scopes=["reviews:write", "images:read"])[0].scopes == [
+        "images:read",
+        "reviews:write",
+    ]
+
+
+@pytest.mark.parametrize("scopes", [[], ["images"], ["images:read", "root"]])
+def test_it_refuses_scopes_that_do_not_exist(owner: User, scopes: list[str]) -> None:
+    with pytest.raises(ValueError, match="scope"):
+        tokens.mint(user=owner, name="a", scopes=scopes)
+    assert not ApiToken.objects.exists()
+
+
+def test_it_makes_narrow_tokens_by_the_command(owner: User) -> None:
+    call_command("token", "olga", "--scope", "images:read", "--scope", "captions:write", stdout=io.StringIO())
+    assert ApiToken.objects.get().scopes == ["images:read", "captions:write"]

@@ -207,7 +207,7 @@ def test_it_shows_the_pages_of_an_account_in_the_house_style(olga: Client, path:
 
 
 def test_it_shows_a_new_token_once(olga: Client, owner: User) -> None:
-    answer = olga.post("/account/tokens/", {"name": "backup", "days": "30"})
+    answer = olga.post("/account/tokens/", {"name": "backup", "days": "30", "scopes": ["images:read"]})
     secret = re.search(r"cdesk_[\w-]{20,}", answer.content.decode())[0]
     assert answer["Cache-Control"] == "no-store"
     page = olga.get("/account/tokens/").content.decode()
@@ -224,6 +224,15 @@ def test_it_wants_a_name_for_a_token(olga: Client) -> None:
     page = olga.post("/account/tokens/", {"name": " ", "days": "30"}).content.decode()
     assert 'class="field bad"' in page
     assert ApiToken.objects.count() == 0
+
+
+def test_it_makes_a_token_that_may_do_what_was_chosen(olga: Client, owner: User) -> None:
+    olga.post("/account/tokens/", {"name": "backup", "days": "30", "scopes": ["images:read", "captions:write"]})
+    assert ApiToken.objects.get(user=owner).scopes == ["images:read", "captions:write"]
+    assert "<code>captions:write</code>" in olga.get("/account/tokens/").content.decode()
+    page = olga.post("/account/tokens/", {"name": "nothing", "days": "30"}).content.decode()
+    assert "Choose at least one thing that the token may do." in page
+    assert ApiToken.objects.count() == 1
 
 
 def test_it_lets_nobody_revoke_anothers_token(stranger_browser: Client, owner: User) -> None:

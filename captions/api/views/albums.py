@@ -33,6 +33,7 @@ from captions.api.serializers import (
 )
 from captions.errors import DeskError
 from captions.models import Album, AlbumLink, AlbumShare, Tag
+from captions.scopes import Scope
 
 _GONE = {204: OpenApiResponse(description="It is gone.")}
 
@@ -47,6 +48,7 @@ def _read(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
 class AlbumView(DeskView):
     """Base of views about albums."""
 
+    writes = Scope.IMAGES_WRITE
     queryset: Any = Album.objects.none()
     serializer_class: Any = AlbumSerializer
     filterset_class = None
@@ -147,6 +149,7 @@ class PicturesOfAlbum(AlbumView):
 class Shares(AlbumView):
     """The people an album is shared with."""
 
+    writes = Scope.ADMIN
     queryset = AlbumShare.objects.none()
     serializer_class = ShareSerializer
     refuses = {"GET": [400], "POST": [400, 413, 415]}
@@ -180,6 +183,7 @@ class Shares(AlbumView):
 class OneShare(AlbumView):
     """One share."""
 
+    writes = Scope.ADMIN
     queryset = AlbumShare.objects.none()
     serializer_class = ShareSerializer
     refuses = {"PATCH": [400, 413, 415]}
@@ -219,6 +223,7 @@ class OneShare(AlbumView):
 class Links(AlbumView):
     """The links to an album that still open it."""
 
+    writes = Scope.ADMIN
     answers_secret = True  # the address of a new link
     queryset = AlbumLink.objects.none()
     serializer_class = LinkSerializer
@@ -253,6 +258,7 @@ class Links(AlbumView):
 class OneLink(AlbumView):
     """One link."""
 
+    writes = Scope.ADMIN
     queryset = AlbumLink.objects.none()
     serializer_class = LinkSerializer
 
@@ -269,6 +275,7 @@ class OneLink(AlbumView):
 class Tags(DeskView):
     """All tags of a person."""
 
+    writes = Scope.IMAGES_WRITE
     queryset = Tag.objects.none()
     serializer_class = TagSerializer
     pagination_class = Whole
@@ -306,6 +313,7 @@ class Tags(DeskView):
 class OneTag(DeskView):
     """One tag."""
 
+    writes = Scope.IMAGES_WRITE
     queryset = Tag.objects.none()
     serializer_class = TagSerializer
     refuses = {"PATCH": [400, 409, 413, 415]}

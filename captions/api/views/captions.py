@@ -14,11 +14,13 @@ from captions.api.serializers import CaptionSerializer, WordsSerializer
 from captions.api.views.images import ImageView
 from captions.errors import DeskError
 from captions.models import Caption
+from captions.scopes import Scope
 
 
 class Captions(ImageView):
     """All captions of one picture."""
 
+    writes = Scope.CAPTIONS_WRITE
     queryset = Caption.objects.none()
     serializer_class = CaptionSerializer
     filterset_class = None
@@ -62,6 +64,7 @@ class Captions(ImageView):
 class Restoration(ImageView):
     """Earlier words made the newest again."""
 
+    writes = Scope.CAPTIONS_WRITE
     queryset = Caption.objects.none()
     serializer_class = CaptionSerializer
 

@@ -18,6 +18,7 @@ from rest_framework.serializers import BaseSerializer
 
 from captions import about, ingest, media, selectors, tags, trash
 from captions.api import examples, uploads
+from captions.api.authentication import demand
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
 from captions.api.pagination import NAMES, Best, NewestOrSurest
@@ -34,6 +35,7 @@ from captions.errors import DeskError
 from captions.finding import Found
 from captions.models import CaptionJob, Image
 from captions.params import KNOBS
+from captions.scopes import Scope
 
 JOBS_SHOWN: Final = 20
 RANGE_REFUSED: Final = 416
@@ -73,6 +75,7 @@ def jobs_of(image: Image) -> list[CaptionJob]:
 class ImageView(DeskView):
     """Base of views about one picture."""
 
+    writes = Scope.IMAGES_WRITE
     queryset: QuerySet[Any, Any] | None = Image.objects.none()
     serializer_class: type[BaseSerializer[Any]] | None = ImageWithJobsSerializer
 
@@ -211,6 +214,10 @@ class Images(ImageView):
         response.wait = Wait(job_id, seconds, fill)  # type: ignore[attr-defined]  # read by waits_for_job
 
 
+#: Fields of a picture that are words or decisions: changing them takes more than `images:write`.
+_MORE_THAN_WRITING: Final = {"long_description": Scope.CAPTIONS_WRITE, "is_decorative": Scope.REVIEWS_WRITE}
+
+
 class OneImage(ImageView):
     """One picture."""
 
@@ -225,11 +232,17 @@ class OneImage(ImageView):
         examples=examples.ABOUT,
     )
     def patch(self, request: Request, image_id: UUID) -> Response:
-        """All of it or nothing. Calling a picture decorative is a decision; tags are for its owner alone."""
+        """All of it or nothing. Calling a picture decorative is a decision; tags are for its owner alone.
+
+        A token needs `images:write`, and for a description `captions:write`, for "decorative" `reviews:write` as well.
+        """
         image = self.image(image_id)
         body = AboutSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         asked = body.validated_data
+        for field, scope in _MORE_THAN_WRITING.items():
+            if field in asked:
+                demand(request, scope)
         with transaction.atomic():
             if "title" in asked:
                 about.entitle(image=image, by=self.person, title=asked["title"])

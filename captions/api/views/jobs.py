@@ -24,6 +24,7 @@ from captions.api.waiting import Wait, wait_seconds
 from captions.errors import DeskError
 from captions.models import CaptionJob
 from captions.params import KNOBS, ParamsInvalid, Value, parse
+from captions.scopes import Scope
 
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -31,6 +32,7 @@ FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 class JobView(DeskView):
     """Base of views about jobs."""
 
+    writes = Scope.CAPTIONS_WRITE
     queryset = CaptionJob.objects.none()
     serializer_class = JobSerializer
 
@@ -68,6 +70,7 @@ class Jobs(JobView):
 class JobsOfImage(ImageView):
     """The jobs of one picture."""
 
+    writes = Scope.CAPTIONS_WRITE
     queryset = CaptionJob.objects.none()
     serializer_class = JobSerializer
     filterset_class = None

@@ -22,6 +22,7 @@ from captions.permissions import is_reviewer
 class Me(DeskView):
     """The person behind the token."""
 
+    reads = None
     queryset = User.objects.none()
     serializer_class = MeSerializer
     pagination_class = None

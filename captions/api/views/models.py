@@ -20,6 +20,7 @@ from captions.models import Worker
 class Models(DeskView):
     """The models that workers serve at this moment."""
 
+    reads = None
     queryset: QuerySet[Any, Any] = Worker.objects.none()
     serializer_class = ModelSerializer
     pagination_class = Whole

@@ -22,6 +22,7 @@ from captions.api.serializers import (
 from captions.api.views.images import ImageView
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
+from captions.scopes import Scope
 
 
 class Reviews(ImageView):
@@ -48,6 +49,7 @@ class Reviews(ImageView):
 class Decision(ImageView):
     """One decision."""
 
+    writes = Scope.REVIEWS_WRITE
     refuses = {"POST": [400, 409, 413, 415]}
 
     @extend_schema(
@@ -103,6 +105,7 @@ def _named(image: Image, caption_id: UUID | None) -> Caption | None:
 class NextReviews(DeskView):
     """The queue of drafts in front of you."""
 
+    writes = Scope.REVIEWS_WRITE
     queryset = Review.objects.none()
     serializer_class = TurnSerializer
     pagination_class = None
@@ -135,6 +138,7 @@ class NextReviews(DeskView):
 class TakenBack(ImageView):
     """The end of a decision."""
 
+    writes = Scope.REVIEWS_WRITE
     refuses = {"POST": [409]}
 
     @extend_schema(

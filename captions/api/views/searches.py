@@ -13,11 +13,13 @@ from captions.api import examples
 from captions.api.base import DeskView
 from captions.api.serializers import SavedSearchSerializer, SearchToChangeSerializer, SearchToSaveSerializer
 from captions.models import SavedSearch
+from captions.scopes import Scope
 
 
 class Searches(DeskView):
     """The searches that one person has saved."""
 
+    writes = Scope.IMAGES_WRITE
     queryset = SavedSearch.objects.none()
     serializer_class = SavedSearchSerializer
     refuses = {"GET": [400], "POST": [400, 409, 413, 415]}
@@ -52,6 +54,7 @@ class Searches(DeskView):
 class OneSearch(DeskView):
     """One saved search."""
 
+    writes = Scope.IMAGES_WRITE
     queryset = SavedSearch.objects.none()
     serializer_class = SavedSearchSerializer
     refuses = {"PATCH": [400, 409, 413, 415]}

@@ -18,6 +18,7 @@ from captions.api import examples, tus
 from captions.api.serializers import BINARY, FileSerializer
 from captions.errors import DeskError
 from captions.models import Import, Upload
+from captions.scopes import Scope
 
 
 def _header(name: str, kind: Any, words: str, *, required: bool = False) -> OpenApiParameter:
@@ -36,6 +37,7 @@ CHECKSUM_HEADER: Final = _header(
 class Uploads(tus.TusView):
     """All uploads of one person."""
 
+    writes = Scope.IMAGES_WRITE
     queryset: QuerySet[Any, Any] | None = Upload.objects.none()
     serializer_class = FileSerializer
     refuses = {"GET": [400], "POST": [400, 409, 412, 413, 415, 423, 460, 507]}
@@ -102,6 +104,7 @@ class Uploads(tus.TusView):
 class OneUpload(tus.TusView):
     """One upload."""
 
+    writes = Scope.IMAGES_WRITE
     queryset: QuerySet[Any, Any] | None = Upload.objects.none()
     serializer_class = FileSerializer
     refuses = {"PATCH": [400, 409, 410, 412, 413, 415, 423, 460, 507], "DELETE": [409, 412, 423]}
