@@ -91,6 +91,8 @@ class DeskSchema(AutoSchema):
     A view lists what is special to it in `refuses`: method → statuses.
     """
 
+    view: Any  # a DeskView; the library knows DRF's own
+
     def refusals(self) -> set[int]:
         """Give the statuses with which this operation may refuse."""
         statuses = ALWAYS | set(getattr(self.view, "refuses", {}).get(self.method, ()))
