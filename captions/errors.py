@@ -68,6 +68,26 @@ _FAILURES: Final = (
         Fault.OURS,
         True,
     ),
+    # Addresses that somebody named, which the desk asks itself
+    Failure("address_wrong", _("This is no web address. Write one such as https://example.org/cat.jpg.")),
+    Failure(
+        "address_refused",
+        _("This desk asks only public web addresses, without a password in them. Name another, or ask the operator."),
+    ),
+    Failure(
+        "address_unreachable",
+        _("Nothing could be fetched from this address. See whether it opens in your browser."),
+        422,
+        Fault.CALLER,
+        True,
+    ),
+    Failure("address_too_slow", _("This address took too long to answer. Try again later."), 422, Fault.CALLER, True),
+    Failure("address_too_large", _("What lies at this address is larger than this server accepts."), 413),
+    Failure(
+        "address_answered",
+        _("This address did not hand out the file. See whether it opens in a browser where you are not logged in."),
+        422,
+    ),
     # Requests that are sent again
     Failure(
         "idempotency_key_wrong",

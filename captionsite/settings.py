@@ -6,6 +6,7 @@ compares it with this file.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 import secrets
@@ -77,6 +78,19 @@ def _words(name: str, default: list[str]) -> list[str]:
     return [word.strip() for word in _text(name).split(",") if word.strip()] or default
 
 
+def _networks(name: str, words: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(word) for word in words]
+    except ValueError:
+        _refuse(name, "must be networks such as 10.0.0.0/8, separated by commas.")
+
+
+def _ports(name: str, words: list[str]) -> set[int]:
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 65535 for word in words):
+        _refuse(name, "must be port numbers, separated by commas.")
+    return {int(word) for word in words}
+
+
 # --- One data folder, movable --------------------------------------------------------------------------------------
 
 DATA_DIR = Path(_text("DATA_DIR", str(BASE_DIR / "data"))).expanduser().absolute()
@@ -127,6 +141,11 @@ ALLOWED_HOSTS = [
     *("localhost", "127.0.0.1", "[::1]"),  # health checks inside a container ask by these
 ]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+# --- What it asks itself (captions.outbound) -----------------------------------------------------------------------
+
+OUTBOUND_PORTS = _ports("OUTBOUND_PORTS", _words("OUTBOUND_PORTS", ["80", "443"]))
+OUTBOUND_ALLOW = _networks("OUTBOUND_ALLOW", _words("OUTBOUND_ALLOW", []))
 
 # --- Storage of rows -----------------------------------------------------------------------------------------------
 

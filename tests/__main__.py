@@ -39,6 +39,7 @@ WEB_HALF = (
         "media",
         "models",
         "operations",
+        "outbound",
         "quality",
     ),
     *("review", "search", "uploads", "web"),

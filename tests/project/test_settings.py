@@ -76,3 +76,12 @@ def test_it_takes_a_batch_of_a_number_or_found_by_measuring(tmp_path):
     assert read_settings(tmp_path, "s.CAPTION_BATCH", CAPTION_BATCH="16").stdout.strip() == "16"
     refused = read_settings(tmp_path, CAPTION_BATCH="many")
     assert "CAPTION_BATCH must be auto, or a whole number from 1 to 256" in refused.stderr
+
+
+def test_it_reads_which_private_addresses_may_be_asked(tmp_path):
+    expression = "[str(network) for network in s.OUTBOUND_ALLOW], sorted(s.OUTBOUND_PORTS)"
+    assert read_settings(tmp_path, expression).stdout.strip() == "[] [80, 443]"
+    chosen = read_settings(tmp_path, expression, OUTBOUND_ALLOW="10.20.0.0/16, fd00::/8", OUTBOUND_PORTS="8443")
+    assert chosen.stdout.strip() == "['10.20.0.0/16', 'fd00::/8'] [8443]"
+    assert "OUTBOUND_ALLOW must be networks" in read_settings(tmp_path, OUTBOUND_ALLOW="10.20.0.1/16").stderr
+    assert "OUTBOUND_PORTS must be port numbers" in read_settings(tmp_path, OUTBOUND_PORTS="web").stderr
