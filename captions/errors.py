@@ -110,6 +110,18 @@ _FAILURES: Final = (
         _("This was done by an earlier request with this Idempotency-Key. Its answer held a secret, shown only once."),
         409,
     ),
+    # Webhooks
+    Failure("webhook_name", _("A webhook needs a name of at most 80 characters.")),
+    Failure("webhook_events", _("Choose at least one event, by its name.")),
+    Failure("webhook_limit", _("You have 20 webhooks, as many as one person may. Delete one, then add this one."), 409),
+    Failure("webhook_off", _("This webhook is switched off. Switch it on, then send to it."), 409),
+    Failure("webhook_on_its_way", _("This message is on its way already. Wait until it has arrived or failed."), 409),
+    Failure(
+        "webhook_secret_unknown",
+        _("The secret of this webhook was sealed with another SECRET_KEY. Give it a new one."),
+        500,
+        Fault.OURS,
+    ),
     # Exports
     Failure(
         "too_many_to_export",

@@ -27,11 +27,12 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
 from django.http import UnreadablePostError
 
-from captions import jobs, ledger, media, selectors, wordindex
+from captions import jobs, ledger, media, outbox, selectors, wordindex
 from captions.decoder import Decoded, DecodeRefused, DecoderUnavailable, Limits, decode
 from captions.errors import DeskError
 from captions.models import Account, CaptionJob, Image
 from captions.models.identifiers import uuid7
+from captions.models.webhook import EventType
 from captions.params import Value
 from captions.plain import one_line
 from captions.storage import PART, DurableFileStorage
@@ -278,6 +279,12 @@ def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
         image.number = account.last_number
         image.save(force_insert=True)
         wordindex.refresh(image_ids=[image.pk])
+        outbox.note(
+            type=EventType.IMAGE_CREATED,
+            owner_id=image.owner_id,
+            image_id=image.pk,
+            data={"filename": image.filename, "sha256": image.sha256},
+        )
         job = _ask(image, wish)
         return Received(_fresh(image), created=True, job=job)
 
@@ -289,6 +296,7 @@ def _answer_existing(owner: User, upload: _Upload, wish: _Wish) -> Received | No
     if image.deleted_at is not None:
         image.deleted_at = None
         image.save(update_fields=["deleted_at"])
+        outbox.note(type=EventType.IMAGE_RECOVERED, owner_id=owner.pk, image_id=image.pk, data={})
         ledger.settle_and_tell(image=image)
     open_job = image.jobs.filter(state__in=CaptionJob.OPEN, is_trial=False).order_by("-created_at", "-id").first()
     if wish.is_particular or (open_job is None and image.caption_id is None):

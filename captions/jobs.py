@@ -34,11 +34,12 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, F, Min, QuerySet
 from django.db.models.functions import Coalesce, Lower
 
-from captions import auto_approve, doorbell, events, ledger, selectors
+from captions import auto_approve, doorbell, events, ledger, outbox, selectors
 from captions.drafts import Draft
 from captions.errors import FAILURES, DeskError
 from captions.models import Account, CaptionJob, Image, JobEvent
 from captions.models.clock import DatabaseTime, database_now
+from captions.models.webhook import EventType
 from captions.params import GenerationParams, Value, batch_key, digest
 from captions.queueing import LaneCycle, awaited, choose, next_turn, open_lanes, waiting
 
@@ -243,11 +244,12 @@ def complete(
             with transaction.atomic():
                 if not _move(job, State.DONE, settles=False, isolate=False, crashes=0, finished_at=DatabaseTime()):
                     return False
-                ledger.add_generated(
+                drafts = ledger.add_generated(
                     job=job, candidates=candidates, model=model, revision=revision, params=params, seed=seed
                 )
         except DeskError as refusal:
             return _fail(job, refusal.code, "", refusal.code)
+        _note(job, EventType.CAPTION_CREATED, captions=outbox.drafts(drafts))
         _settle([job])
     return True
 
@@ -445,7 +447,7 @@ def _requeue(job: CaptionJob, note: str, seconds: float, **changes: Any) -> bool
 
 
 def _fail(job: CaptionJob, code: str, detail: str, note: str, **changes: Any) -> bool:
-    return _move(
+    failed = _move(
         job,
         State.FAILED,
         note=note,
@@ -454,6 +456,15 @@ def _fail(job: CaptionJob, code: str, detail: str, note: str, **changes: Any) ->
         finished_at=DatabaseTime(),
         **changes,
     )
+    if failed:
+        _note(job, EventType.JOB_FAILED, error={"code": code, "detail": FAILURES[code].english})
+    return failed
+
+
+def _note(job: CaptionJob, type: EventType, **data: Any) -> None:
+    """Write down what a job came to. What the lab tries is nobody's caption yet."""
+    if not job.is_trial:
+        outbox.note(type=type, owner_id=job.owner_id, image_id=job.image_id, data={"job": str(job.pk), **data})
 
 
 def _backoff(failures: int) -> float:

@@ -9,15 +9,17 @@ raises DeskError `already_decided` instead of being overruled unawares. Without 
 
 from __future__ import annotations
 
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 
-from captions import languages, ledger, second_review
+from captions import languages, ledger, outbox, second_review
 from captions.errors import DeskError
 from captions.models import Caption, Image, Review
+from captions.models.webhook import EventType
 from captions.permissions import is_operator, may_review
 from captions.plain import one_line
 
@@ -192,9 +194,32 @@ def _decide(
     Image.objects.filter(pk=image.pk).update(
         published_caption_id=published, state=Image.State.APPROVED if published else Image.State.DRAFT
     )
+    _note(image, made, published)
     ledger.settle_and_tell(image=image)
     second_review.sample(decision=made)
     return made
+
+
+_EVENTS: Final = {
+    Decision.APPROVE: EventType.CAPTION_APPROVED,
+    Decision.EDIT: EventType.CAPTION_APPROVED,
+    Decision.REJECT: EventType.CAPTION_REJECTED,
+    Decision.UNDO: EventType.REVIEW_UNDONE,
+}
+
+
+def _note(image: Image, made: Review, published: UUID | None) -> None:
+    """Write down a decision. `published_caption` is what stands after it, null when nothing does."""
+    told: dict[str, Any] = {
+        "review": str(made.pk),
+        "decision": made.decision,
+        "caption": outbox.words(made.caption),
+        "published_caption": published and str(published),
+        "is_automatic": made.is_automatic,
+    }
+    if made.reason:
+        told["reason"] = made.reason
+    outbox.note(type=_EVENTS[Decision(made.decision)], owner_id=image.owner_id, image_id=image.pk, data=told)
 
 
 def _published(image: Image) -> UUID | None:

@@ -50,6 +50,7 @@ from captions.models import (
     Review,
     SavedSearch,
     Tag,
+    Webhook,
     Worker,
 )
 from captions.models.clock import DatabaseTime, database_now
@@ -119,6 +120,11 @@ def saved_searches(user: Person) -> QuerySet[SavedSearch]:
 def saved_search(user: Person, id: UUID | str) -> SavedSearch:
     """Give one saved search of the person's own. Raises DeskError `not_found`."""
     return _one(saved_searches(user), id)
+
+
+def webhook(user: Person, id: UUID | str) -> Webhook:
+    """Give one webhook of the person's own. Raises DeskError `not_found`."""
+    return _one(Webhook.objects.filter(owner_id=user.pk), id)
 
 
 def to_review(user: Person) -> QuerySet[Image]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from captions import auto_approve, calibration, checking, idempotency, ingest, jobs, review_queue, trash
+from captions import (
+    auto_approve,
+    calibration,
+    checking,
+    delivering,
+    idempotency,
+    ingest,
+    jobs,
+    outbox,
+    review_queue,
+    trash,
+)
 
 
 @shared_task(name="captions.sweep", ignore_result=True)
@@ -22,12 +33,19 @@ def check_uploads() -> None:
 
 @shared_task(name="captions.tidy", ignore_result=True)
 def tidy() -> None:
-    """Remove what nobody owns: files, uploads given up, pictures long in the trash, leases of reviews, answers."""
+    """Remove what nobody needs: lost files, uploads given up, old trash, leases of reviews, answers, events."""
     checking.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
     review_queue.tidy()
     idempotency.tidy()
+    outbox.tidy()
+
+
+@shared_task(name="captions.deliver", ignore_result=True)
+def deliver() -> None:
+    """Send what waits for webhooks."""
+    delivering.deliver()
 
 
 @shared_task(name="captions.calibrate", ignore_result=True)

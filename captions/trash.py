@@ -8,10 +8,11 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from captions import jobs, ledger, media
+from captions import jobs, ledger, media, outbox
 from captions.errors import DeskError
 from captions.models import CaptionJob, Image
 from captions.models.clock import DatabaseTime
+from captions.models.webhook import EventType
 from captions.permissions import may_discard
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ def discard(*, image: Image, by: User) -> Image:
             for job in held.jobs.filter(state__in=CaptionJob.OPEN).order_by("id"):
                 jobs.cancel(job=job, by=by)
             Image.objects.filter(pk=held.pk).update(deleted_at=DatabaseTime())
+            outbox.note(type=EventType.IMAGE_DELETED, owner_id=held.owner_id, image_id=held.pk, data={})
             ledger.settle_and_tell(image=held)
     return _fresh(image)
 
@@ -43,6 +45,7 @@ def recover(*, image: Image, by: User) -> Image:
         held = _hold(image, by)
         if held.deleted_at is not None:
             Image.objects.filter(pk=held.pk).update(deleted_at=None)
+            outbox.note(type=EventType.IMAGE_RECOVERED, owner_id=held.owner_id, image_id=held.pk, data={})
             ledger.settle_and_tell(image=held)
     return _fresh(image)
 

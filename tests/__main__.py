@@ -42,7 +42,7 @@ WEB_HALF = (
         "outbound",
         "quality",
     ),
-    *("review", "search", "uploads", "web"),
+    *("review", "search", "uploads", "web", "webhooks"),
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")

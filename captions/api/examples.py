@@ -241,6 +241,50 @@ _SEARCH: Final[dict[str, Any]] = {
     "created_at": "2026-03-02T09:30:12.660000Z",
 }
 
+_WEBHOOK: Final[dict[str, Any]] = {
+    "id": "0199f3b0-11c2-7a90-b2d1-0c5f3f1a9e27",
+    "name": "catalogue",
+    "url": "https://catalogue.example.org/captions",
+    "events": ["caption.approved", "job.failed"],
+    "is_on": True,
+    "off": "",
+    "failing_since": None,
+    "created_at": "2026-03-02T09:40:00.120000Z",
+}
+_SECRET: Final = "whsec_TUlOVFZbX2NnbG50eHyAhIiMkJSYnKCkqKywtLi8wMQ="  # noqa: S105  # an example, signs nothing
+_DELIVERY: Final[dict[str, Any]] = {
+    "id": "0199f3b1-2d44-7c08-9a1e-77b0c0d5e8f3",
+    "message": "msg_0199f3b12d407e6f8f2a3d1b5c9e7a10",
+    "type": "caption.approved",
+    "state": "delivered",
+    "body": {
+        "type": "caption.approved",
+        "timestamp": "2026-03-02T09:41:30.000000+00:00",
+        "data": {
+            "image": _IMAGE_ID,
+            "review": _REVIEW["id"],
+            "decision": "approve",
+            "caption": {"id": DRAFT["id"], "text": DRAFT["text"], "kind": "generated", "language": "en"},
+            "published_caption": DRAFT["id"],
+            "is_automatic": False,
+        },
+    },
+    "attempts": [
+        {"status": 204, "error": "", "answer": "", "seconds": 0.08, "created_at": "2026-03-02T09:41:33.100000Z"}
+    ],
+    "due_at": None,
+    "created_at": "2026-03-02T09:41:30.010000Z",
+}
+_PING: Final[dict[str, Any]] = {
+    **_DELIVERY,
+    "message": "msg_0199f3b12d447c089a1e77b0c0d5e8f3",
+    "type": "webhook.test",
+    "state": "pending",
+    "body": {"type": "webhook.test", "timestamp": "2026-03-02T09:41:30.010000+00:00", "data": {}},
+    "attempts": [],
+    "due_at": "2026-03-02T09:41:30.010000Z",
+}
+
 
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
@@ -321,3 +365,17 @@ MARKS: Final = [
 ]
 ME: Final = [_answer("A token of Olga's", _ME)]
 UPLOADS: Final = [_answer("A file that became a picture", _FILE)]
+WEBHOOKS: Final = [_answer("One that works", _WEBHOOK)]
+NEW_WEBHOOK: Final = [
+    _body("Told of two events", {key: _WEBHOOK[key] for key in ("name", "url", "events")}),
+    _answer("The webhook with its secret", {**_WEBHOOK, "signing_secret": _SECRET}, 201),
+]
+CHANGE_WEBHOOK: Final = [_body("Switched on again", {"is_on": True}), _answer("As it is now", _WEBHOOK)]
+WEBHOOK_SECRET: Final = [
+    _answer("The new secret", {"signing_secret": _SECRET, "old_secret_until": "2026-03-03T09:40:00.120000Z"})
+]
+DELIVERIES: Final = [_answer("One that arrived", _DELIVERY)]
+NEW_DELIVERY: Final = [_answer("On its way", _PING, 201)]
+REPLAYED_DELIVERY: Final = [
+    _answer("On its way again", {**_DELIVERY, "state": "pending", "due_at": "2026-03-02T10:00:00Z"})
+]

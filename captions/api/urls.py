@@ -16,13 +16,16 @@ from captions.api.views import (
     quality,
     reviews,
     searches,
+    streams,
     uploads,
+    webhooks,
 )
 from captions.api.waiting import waits_for_job
 
 _IMAGE = "v1/images/<uuid:image_id>/"
 _ALBUM = "v1/albums/<uuid:album_id>/"
 _JOB = "v1/jobs/<uuid:job_id>/"
+_WEBHOOK = "v1/webhooks/<uuid:webhook_id>/"
 
 urlpatterns: list[URLPattern] = [
     path("v1/me/", me.Me.as_view(), name="api-me"),
@@ -57,6 +60,14 @@ urlpatterns: list[URLPattern] = [
     path(_JOB, jobs.OneJob.as_view(), name="api-job"),
     path(_JOB + "cancel/", jobs.Cancellation.as_view(), name="api-job-cancel"),
     path(_JOB + "retry/", jobs.Retry.as_view(), name="api-job-retry"),
+    path(_JOB + "events/", streams.streams(streams.EventsOfJob.as_view()), name="api-job-events"),
+    path("v1/events/", streams.streams(streams.Events.as_view()), name="api-events"),
+    path("v1/webhooks/", webhooks.Webhooks.as_view(), name="api-webhooks"),
+    path(_WEBHOOK, webhooks.OneWebhook.as_view(), name="api-webhook"),
+    path(_WEBHOOK + "secret/", webhooks.WebhookSecret.as_view(), name="api-webhook-secret"),
+    path(_WEBHOOK + "test/", webhooks.WebhookTest.as_view(), name="api-webhook-test"),
+    path(_WEBHOOK + "deliveries/", webhooks.Deliveries.as_view(), name="api-webhook-deliveries"),
+    path(_WEBHOOK + "deliveries/<uuid:delivery_id>/replay/", webhooks.Replay.as_view(), name="api-webhook-replay"),
     path("v1/uploads/", uploads.Uploads.as_view(), name="api-uploads"),
     path("v1/uploads/<uuid:upload_id>/", uploads.OneUpload.as_view(), name="api-upload"),
     path("schema/", documents.Schema.as_view(), name="schema"),

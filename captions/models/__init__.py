@@ -15,11 +15,13 @@ from captions.models.queue import DraftToReview
 from captions.models.review import Review
 from captions.models.token import ApiToken
 from captions.models.upload import Import, Upload
+from captions.models.webhook import AccountEvent, Webhook, WebhookAttempt, WebhookDelivery
 from captions.models.words import SearchWords
 from captions.models.worker import Worker
 
 __all__ = [
     "Account",
+    "AccountEvent",
     "Album",
     "AlbumImage",
     "AlbumLink",
@@ -51,5 +53,8 @@ __all__ = [
     "TrialEntry",
     "TrialVote",
     "Upload",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
     "Worker",
 ]

@@ -63,6 +63,82 @@ def upload(client: httpx2.Client, query: str = "", data: bytes | None = None) ->
     return client.post(f"/api/v1/images/{query}", content=data or factories.picture(), headers=JPEG)
 
 
+# --- Streams -------------------------------------------------------------------------------------------------------
+
+
+def heard(client: httpx2.Client, path: str, until_kind: str, **headers: str) -> list[dict[str, Any]]:
+    """Read a stream to its end, or to the first event of a kind; gives id, event and data of each."""
+    found: list[dict[str, Any]] = []
+    with client.stream("GET", f"/api/v1/{path}", headers=headers, timeout=30) as stream:
+        assert stream.status_code == 200
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.headers["X-Request-ID"]
+        fields: dict[str, Any] = {}
+        for line in stream.iter_lines():
+            name, _, value = line.partition(": ")
+            if name in {"id", "event", "data"}:
+                fields[name] = json.loads(value) if name == "data" else value
+            elif not line and fields:
+                found.append(fields)
+                if fields["event"] == until_kind:
+                    break
+                fields = {}
+    return found
+
+
+def test_it_streams_a_job_until_it_ends(client, stand_in):
+    job = upload(client).json()["jobs"][0]["id"]
+    told = heard(client, f"jobs/{job}/events/", until_kind="")
+    assert told[-1]["data"]["state"] == "done"
+    assert told[-1]["data"]["captions"][0]["text"] == WORDS
+    assert {one["event"] for one in told} == {"job"}
+    assert [one["data"]["state"] for one in heard(client, f"jobs/{job}/events/", until_kind="")] == ["done"]
+
+
+def test_it_streams_what_happens_and_goes_on_where_a_reader_left(stand_in, running):
+    nora = running.person("nora")
+    with ThreadPoolExecutor(1) as pool, running.client(nora) as client, running.client(nora) as another:
+        listening = pool.submit(heard, another, "events/", "caption.created")
+        time.sleep(1.5)
+        image = upload(client, "?wait=60").json()
+        told = listening.result(timeout=60)
+        assert {one["data"]["data"]["image"] for one in told} == {image["id"]}
+        assert [one["event"] for one in told] == ["image.created", "caption.created"]
+        assert told[1]["data"]["data"]["captions"][0]["text"] == WORDS
+        client.delete(f"/api/v1/images/{image['id']}/")
+        missed = heard(client, "events/", "image.deleted", **{"Last-Event-ID": told[0]["id"]})
+    assert told[0]["id"] not in [one["id"] for one in missed]
+    assert [one["event"] for one in missed] == ["caption.created", "image.deleted"]
+
+
+def test_it_streams_nothing_of_what_was_before(client, running, secret):
+    upload(client)
+    with ThreadPoolExecutor(1) as pool, running.client(secret) as another:
+        listening = pool.submit(heard, another, "events/", "image.created")
+        time.sleep(1.5)
+        image = upload(client).json()["id"]
+        assert [one["data"]["data"]["image"] for one in listening.result(timeout=60)] == [image]
+
+
+def test_it_holds_no_connection_for_a_stream(client, running, secret):
+    """The pool has four."""
+    headers = {"Authorization": f"Bearer {secret}"}
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(12):
+            one = httpx2.Client(base_url=running.url, headers=headers, timeout=30, trust_env=False)
+            open_ones.enter_context(one)
+            open_ones.enter_context(one.stream("GET", "/api/v1/events/"))
+        assert upload(client).status_code == 201
+
+
+def test_it_refuses_a_stream_in_the_one_shape(client):
+    headers = {"Accept": "text/event-stream"}
+    wrong = client.get("/api/v1/events/", headers={**headers, "Last-Event-ID": "7"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["attr"]) == (400, "Last-Event-ID")
+    absent = client.get("/api/v1/jobs/0199f3a4-91c0-7d21-8a53-1f0f1f4e1a77/events/", headers=headers)
+    assert (absent.status_code, absent.headers["Content-Type"]) == (404, "application/json")
+
+
 # --- Waiting -------------------------------------------------------------------------------------------------------
 
 

@@ -247,5 +247,5 @@ def test_it_keeps_the_summary_right_while_drafts_arrive_and_people_decide():
 
 
 def test_it_costs_a_fixed_number_of_queries(image, owner, django_assert_max_num_queries):
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(15):
         review.approve(image=image, reviewer=owner)
