@@ -214,6 +214,15 @@ _FAILURES: Final = (
         422,
         Fault.OURS,
     ),
+    Failure("no_picture", _("There is no picture among the messages. Send one as a part of the type image_url.")),
+    Failure(
+        "caption_late",
+        _("The caption was not ready in time. The picture is safe and its caption is on its way: ask again."),
+        504,
+        Fault.OURS,
+        True,
+    ),
+    Failure("job_cancelled", _("The request for this caption was cancelled. Ask again."), 409),
     # Captions and reviews
     Failure("caption_empty", _("A caption needs at least one word.")),
     Failure("caption_too_long", _("A caption may have 2000 characters. Shorten it.")),
