@@ -82,6 +82,13 @@ _FAILURES: Final = (
         True,
     ),
     Failure("address_too_slow", _("This address took too long to answer. Try again later."), 422, Fault.CALLER, True),
+    Failure(
+        "too_many_fetches",
+        _("As many pictures are being fetched for you as one person may have at once. Try again in a moment."),
+        429,
+        Fault.CALLER,
+        True,
+    ),
     Failure("address_too_large", _("What lies at this address is larger than this server accepts."), 413),
     Failure(
         "address_answered",

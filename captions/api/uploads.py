@@ -6,9 +6,11 @@ that neither is ever whole in memory.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO, Any, Final, cast
 
 from django.conf import settings
@@ -35,6 +37,8 @@ LONGEST_JSON: Final = 64 * 1024
 #: How long the fetching of a picture by its address may take in all, in seconds, and through how many redirects.
 FETCH_SECONDS: Final = 20.0
 FETCH_REDIRECTS: Final = 3
+#: How many are fetched at once for one person, in one web process: each holds a thread for as long as a server likes.
+FETCHES_PER_PERSON: Final = 8
 #: Query parameters that are no generation parameter.
 BESIDE: Final = {"wait", "model", "filename"}
 
@@ -75,13 +79,36 @@ def take(request: Request) -> Iterator[Upload]:
         yield _sent(request)
 
 
+_fetching: Counter[int] = Counter()
+_counting = Lock()
+
+
 @contextmanager
-def fetched(address: str, *, attr: str) -> Iterator[outbound.Fetched]:
-    """Fetch a picture that somebody named. Raises DeskError as `outbound.fetch` does."""
+def _one_more_for(person_id: int) -> Iterator[None]:
+    """Count what is being fetched for a person. Raises DeskError `too_many_fetches`."""
+    with _counting:
+        if _fetching[person_id] >= FETCHES_PER_PERSON:
+            raise DeskError("too_many_fetches")
+        _fetching[person_id] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _fetching[person_id] -= 1
+            if not _fetching[person_id]:
+                del _fetching[person_id]  # a process must not remember everybody who ever came
+
+
+@contextmanager
+def fetched(address: str, *, attr: str, person_id: int) -> Iterator[outbound.Fetched]:
+    """Fetch a picture that somebody named. Raises DeskError `too_many_fetches`, and as `outbound.fetch` does."""
     let_go()  # a slow server must not keep a database connection from everybody else
     limit = settings.MAX_UPLOAD_BYTES
     try:
-        with outbound.fetch(address, limit=limit, seconds=FETCH_SECONDS, redirects=FETCH_REDIRECTS) as found:
+        with (
+            _one_more_for(person_id),
+            outbound.fetch(address, limit=limit, seconds=FETCH_SECONDS, redirects=FETCH_REDIRECTS) as found,
+        ):
             yield found
     except DeskError as error:
         if error.code.startswith("address_"):
@@ -101,7 +128,8 @@ def _named(request: Request) -> Iterator[Upload]:
     beside = {name: value for name, value in given.items() if name not in {"url", "model"}}
     chosen = _chosen({**query, **beside})
     model = read_model(given.get("model") or request.query_params.get("model", ""))
-    with fetched(body.validated_data["url"], attr="url") as found:
+    assert request.user.pk is not None  # the permission classes have let only people with an account in
+    with fetched(body.validated_data["url"], attr="url", person_id=request.user.pk) as found:
         yield Upload(found.file, request.query_params.get("filename", "") or found.filename, chosen, model)
 
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from captions import ingest, jobs
 from captions.api import compatible
 from captions.models import Image
 from captions.params import parse
@@ -95,6 +96,29 @@ def test_it_takes_a_picture_in_for_the_tokens_person_and_names_it_when_words_are
     image = Image.objects.get(owner=owner)
     assert error["image"] == str(image.pk)
     assert image.jobs.get().state == "queued"  # it goes on
+
+
+def fail(job):
+    run = factories.run(job)
+    jobs.fail(job_id=run.pk, attempt=run.attempt, code="model_failed", worker_fault="input")
+
+
+def cancel(job):
+    jobs.cancel(job=job)
+
+
+@pytest.mark.parametrize(("end", "status", "code"), [(fail, 500, "model_failed"), (cancel, 409, "job_cancelled")])
+def test_it_says_how_a_request_for_words_ended_without_any(api, monkeypatch, end, status, code):
+    receive = ingest.receive
+
+    def and_end(**asked):
+        received = receive(**asked)
+        end(received.job)
+        return received
+
+    monkeypatch.setattr(ingest, "receive", and_end)
+    error = told(chat(api, message(uri(factories.picture()))), status, code)
+    assert error["image"] == str(Image.objects.get().pk)
 
 
 def test_it_reads_their_parameters_in_our_words(api, owner):

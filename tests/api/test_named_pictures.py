@@ -82,6 +82,15 @@ def test_it_waits_no_longer_than_it_says(api, server, monkeypatch):  # noqa: F81
     assert refusal(answer) == (422, "address_too_slow", "url")
 
 
+def test_it_fetches_only_so_many_at_once_for_one_person(api, other, harbour, owner, monkeypatch):
+    monkeypatch.setattr(uploads, "FETCHES_PER_PERSON", 1)
+    with uploads.fetched(harbour, attr="url", person_id=owner.pk):
+        assert refusal(api.send("images/", {"url": harbour})) == (429, "too_many_fetches", None)
+        assert other.send("images/", {"url": harbour}).status_code == 201
+    assert api.send("images/", {"url": harbour}).status_code == 201
+    assert not uploads._fetching
+
+
 def test_it_follows_three_redirects_and_not_into_the_house(api, harbour, server):  # noqa: F811  # the fixture
     server.script["/moved"] = (301, {"Location": "/harbour.jpg", "Content-Length": "0"}, [])
     server.script["/inside"] = (302, {"Location": "http://10.0.0.1/secret", "Content-Length": "0"}, [])

@@ -77,7 +77,7 @@ class ChatCompletions(OpenAIView):
         self.is_streamed = body.get("stream") is True
         chosen = _chosen(body)
         model = self.model(read_model(body.get("model") or ""))
-        with _picture(_address(body.get("messages"))) as (file, filename):
+        with _picture(_address(body.get("messages")), self.person.pk) as (file, filename):
             most = int(chosen.get("num_captions", 1))
             return self.caption(file=file, filename=filename, chosen=chosen, model=model, most=most)
 
@@ -151,12 +151,12 @@ def _kind(part: Any) -> str:
 
 
 @contextmanager
-def _picture(address: str) -> Iterator[tuple[IO[bytes], str]]:
+def _picture(address: str, person_id: int) -> Iterator[tuple[IO[bytes], str]]:
     """Open the picture with its name, from the request itself or from where it lies."""
     if address.startswith("data:"):
         yield decode_data_uri(address, attr="messages"), ""
         return
-    with fetched(address, attr="messages") as found:
+    with fetched(address, attr="messages", person_id=person_id) as found:
         yield found.file, found.filename
 
 
