@@ -267,6 +267,11 @@ def test_it_answers_raw_bytes_and_base64_with_generated_text(api, known, served)
         assert answer.json() == [{"generated_text": "a boat in a harbour"}]
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/octet-stream", "image/png", ""])
+def test_it_tells_a_picture_by_its_bytes_whatever_the_body_calls_itself(api, known, kind):
+    assert infer(api, known, kind=kind).json() == [{"generated_text": "a boat in a harbour"}]
+
+
 def test_it_reads_their_generation_parameters(api):
     parameters = {"max_new_tokens": 20, "generation_parameters": {"num_beams": 3, "do_sample": False}}
     body = {"inputs": uri(factories.picture()), "parameters": parameters}
