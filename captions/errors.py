@@ -82,6 +82,13 @@ _FAILURES: Final = (
         True,
     ),
     Failure("address_too_slow", _("This address took too long to answer. Try again later."), 422, Fault.CALLER, True),
+    Failure(
+        "too_many_fetches",
+        _("As many pictures are being fetched for you as one person may have at once. Try again in a moment."),
+        429,
+        Fault.CALLER,
+        True,
+    ),
     Failure("address_too_large", _("What lies at this address is larger than this server accepts."), 413),
     Failure(
         "address_answered",
@@ -226,6 +233,15 @@ _FAILURES: Final = (
         422,
         Fault.OURS,
     ),
+    Failure("no_picture", _("There is no picture among the messages. Send one as a part of the type image_url.")),
+    Failure(
+        "caption_late",
+        _("The caption was not ready in time. The picture is safe and its caption is on its way: ask again."),
+        504,
+        Fault.OURS,
+        True,
+    ),
+    Failure("job_cancelled", _("The request for this caption was cancelled. Ask again."), 409),
     # Captions and reviews
     Failure("caption_empty", _("A caption needs at least one word.")),
     Failure("caption_too_long", _("A caption may have 2000 characters. Shorten it.")),

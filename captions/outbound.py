@@ -25,9 +25,12 @@ from urllib.parse import unquote
 
 import httpcore2
 import httpx2
+import structlog
 from django.conf import settings
 
 from captions.errors import DeskError
+
+log = structlog.get_logger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -107,12 +110,7 @@ def post(address: str, body: bytes, *, headers: Mapping[str, str] | None = None,
     url, clock = _permitted(address), _Clock(seconds)
     sent = {"Content-Type": "application/json", **(headers or {})}
     with _client(clock) as client, _own_words(), client.stream("POST", url, content=body, headers=sent) as response:
-        head = b""
-        for piece in response.iter_raw(HEAD_BYTES):
-            head += piece
-            if len(head) >= HEAD_BYTES:
-                break
-        return Posted(response.status_code, head[:HEAD_BYTES].decode("utf-8", "replace"), clock.spent)
+        return Posted(response.status_code, _head(response), clock.spent)
 
 
 def check(address: str) -> None:
@@ -178,7 +176,10 @@ def _is_allowed(address: Address) -> bool:
 
 def _require_reachable(addresses: Iterable[Address]) -> None:
     """Refuse a name as soon as one of its addresses is private. Raises DeskError `address_refused`."""
-    if not all(is_public(address) or _is_allowed(address) for address in addresses):
+    private = [str(address) for address in addresses if not is_public(address) and not _is_allowed(address)]
+    if private:
+        # The name itself may be a secret of whoever wrote it down; its addresses are what an operator needs to see.
+        log.warning("address_refused", private=private)
         raise DeskError("address_refused")
 
 
@@ -375,6 +376,17 @@ def _spool(response: httpx2.Response, file: Any, limit: int) -> int:
             raise DeskError("address_too_large")
         file.write(piece)
     return size
+
+
+def _head(response: httpx2.Response) -> str:
+    """Give how the answer begins. It may end early or late: how the message was taken is known by then."""
+    head = b""
+    with contextlib.suppress(httpx2.HTTPError, DeskError):
+        for piece in response.iter_raw():
+            head += piece
+            if len(head) >= HEAD_BYTES:
+                break
+    return head[:HEAD_BYTES].decode("utf-8", "replace")
 
 
 def _name(url: httpx2.URL) -> str:

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from captions.api.urls import compatible
 from captionsite import health
 
 urlpatterns = [
@@ -10,6 +11,7 @@ urlpatterns = [
     path("readyz", health.ready, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/", include("captions.api.urls")),
+    path("", include(compatible)),
     path("", include("captions.web.urls")),
 ]
 

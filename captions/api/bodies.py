@@ -26,6 +26,8 @@ App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 #: What a multipart form adds to the picture: boundaries, names, parameters.
 FRAME_BYTES: Final = 1024 * 1024
+#: The most that a body may have in which a picture stands as JSON: that is held in memory whole, several times over.
+INLINE_BYTES: Final = 28 * 1024 * 1024
 #: Without script, a form of the pages sends several pictures at once.
 PICTURES_PER_FORM: Final = 10
 #: Where that form is sent to (captions.web.urls); reading the addresses here would load the whole site too early.
@@ -48,8 +50,8 @@ class BodyLimit:
     Also 400 for a Content-Type that cannot be read and for a NUL in the query or a cookie, and 507 when the disk is
     full.
 
-    `picture_bytes` is the most that one picture may have; below /api/ a request carries one picture, and of the pages
-    only the form that adds pictures carries any.
+    `picture_bytes` is the most that one picture may have; below /api/ and /models/ a request carries one picture, below
+    /v1/ one in JSON, and of the pages only the form that adds pictures carries any.
     """
 
     def __init__(self, app: App, *, picture_bytes: int) -> None:
@@ -61,13 +63,13 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        is_api = scope["path"].startswith("/api/")
+        shape = next((shape for prefix, shape in _SHAPES.items() if scope["path"].startswith(prefix)), None)
         limit = self._limit(scope["path"])
         if _header(scope, b"content-length").isdigit() and int(_header(scope, b"content-length")) > limit:
-            await _refuse(send, FAILURES["file_too_large"], is_api)
+            await _refuse(send, FAILURES["file_too_large"], shape)
             return
         if not _is_readable(_header(scope, b"content-type")) or _has_nul(scope):
-            await _refuse(send, FAILURES["bad_request"], is_api)
+            await _refuse(send, FAILURES["bad_request"], shape)
             return
         counted = _Counted(receive, limit)
         started = _Started(send)
@@ -76,13 +78,15 @@ class BodyLimit:
         except OSError as error:
             if error.errno not in _DISK_FULL or started.is_true:
                 raise
-            await _refuse(send, FAILURES["disk_full"], is_api)
+            await _refuse(send, FAILURES["disk_full"], shape)
             return
         if counted.is_over and not started.is_true:
-            await _refuse(send, FAILURES["file_too_large"], is_api)
+            await _refuse(send, FAILURES["file_too_large"], shape)
 
     def _limit(self, path: str) -> int:
-        if path.startswith("/api/"):
+        if path.startswith("/v1/"):
+            return INLINE_BYTES
+        if path.startswith(("/api/", "/models/")):
             return self.picture_bytes + FRAME_BYTES
         if path == ADDING:
             return self.picture_bytes * PICTURES_PER_FORM + FRAME_BYTES
@@ -149,13 +153,34 @@ def _has_nul(scope: Message) -> bool:
     return b"%00" in query or b"\0" in query or b"\\000" in cookie or b"\0" in cookie
 
 
-async def _refuse(send: Send, failure: Failure, is_api: bool) -> None:
+def _ours(failure: Failure, number: str) -> Any:
+    side = "server_error" if failure.status >= 500 else "client_error"
+    entry = {"code": failure.code, "detail": failure.english, "attr": None}
+    return {"type": side, "errors": [entry], "request_id": number}
+
+
+def _of_openai(failure: Failure, number: str) -> Any:
+    side = "server_error" if failure.status >= 500 else "invalid_request_error"
+    return {"error": {"message": failure.english, "type": side, "param": None, "code": failure.code}}
+
+
+def _of_hugging_face(failure: Failure, number: str) -> Any:
+    return {"error": failure.english, "code": failure.code, "request_id": number}
+
+
+#: How a refusal looks for programs, by the beginning of the address; pages get words.
+_SHAPES: Final[dict[str, Callable[[Failure, str], Any]]] = {
+    "/api/": _ours,
+    "/v1/": _of_openai,
+    "/models/": _of_hugging_face,
+}
+
+
+async def _refuse(send: Send, failure: Failure, shape: Callable[[Failure, str], Any] | None) -> None:
     number = str(uuid.uuid4())
     body, kind = failure.english.encode(), b"text/plain; charset=utf-8"
-    if is_api:
-        side = "server_error" if failure.status >= 500 else "client_error"
-        entry = {"code": failure.code, "detail": failure.english, "attr": None}
-        body, kind = json.dumps({"type": side, "errors": [entry], "request_id": number}).encode(), b"application/json"
+    if shape is not None:
+        body, kind = json.dumps(shape(failure, number)).encode(), b"application/json"
     headers = [
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),

@@ -298,6 +298,7 @@ def _body(name: str, value: Any) -> OpenApiExample:
 IMAGES: Final = [_answer("A picture with a draft", _IMAGE)]
 IMAGE_WITH_JOBS: Final = [_answer("A picture with a draft", _WITH_JOBS)]
 UPLOAD: Final = [
+    _body("By its address", {"url": "https://example.org/harbour.jpg", "num_beams": 4}),
     _answer("Captioned in time", _WITH_JOBS, 201),
     _answer("Known already", _APPROVED, 200),
     _answer("Not ready yet", _NOT_READY, 202),

@@ -87,9 +87,19 @@ def is_passing(answer: HttpResponseBase) -> bool:
     """Whether the same request may be answered otherwise in a moment: then nobody must get this answer for a day."""
     if answer.status_code >= 500 or answer.status_code in _PASSING:
         return True
-    data = getattr(answer, "data", None)
-    errors = data.get("errors", ()) if answer.status_code >= 400 and isinstance(data, dict) else ()
-    return any(error["code"] in FAILURES and FAILURES[error["code"]].retryable for error in errors)
+    if answer.status_code < 400:
+        return False
+    return any(code in FAILURES and FAILURES[code].retryable for code in _codes(getattr(answer, "data", None)))
+
+
+def _codes(data: Any) -> list[str]:
+    """Give the codes of a refusal, in our shape or in that of another service (captions.api.compatible)."""
+    if not isinstance(data, dict):
+        return []
+    if "errors" in data:
+        return [error["code"] for error in data["errors"]]
+    error = data.get("error")
+    return [error["code"]] if isinstance(error, dict) else [data["code"]] if "code" in data else []
 
 
 def give_back(slot: idempotency.Slot) -> None:

@@ -826,6 +826,17 @@ def parameter_fields(*, of_form: bool) -> dict[str, serializers.Field[Any, Any, 
     return fields
 
 
+def _address_field() -> TextField:
+    return TextField(max_length=2048, help_text="Where the picture lies: http or https, open to everybody.")
+
+
+class NamedPictureBody(serializers.Serializer[Any]):
+    """A picture by its address; generation parameters may stand beside it, and are read by `captions.params`."""
+
+    url = _address_field()
+
+
+NamedPictureSerializer = inline_serializer("NamedPicture", {"url": _address_field(), **parameter_fields(of_form=False)})
 JobRequestSerializer = inline_serializer("JobRequest", parameter_fields(of_form=False))
 JobFormSerializer = inline_serializer("JobForm", parameter_fields(of_form=True))
 UploadSerializer = inline_serializer(

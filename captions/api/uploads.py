@@ -1,4 +1,4 @@
-"""One picture out of a request: a multipart form with the field `file`, or the picture itself as the body.
+"""One picture out of a request: a form with the field `file`, the picture itself as the body, or JSON with its address.
 
 The server has spooled the body to a file before any of this runs, and the multipart reader spools its parts again, so
 that neither is ever whole in memory.
@@ -6,7 +6,11 @@ that neither is ever whole in memory.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO, Any, Final, cast
 
 from django.conf import settings
@@ -17,13 +21,24 @@ from rest_framework.exceptions import ParseError, UnsupportedMediaType, Validati
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 
+from captions import outbound
 from captions.api.base import refuse_repeated
 from captions.api.repeating import MULTIPART
+from captions.api.serializers import NamedPictureBody
+from captions.connections import let_go
 from captions.errors import DeskError
 from captions.params import KNOB, Value, parse
 
 #: Types that a picture never has. curl sends the second one when it is not told otherwise.
-NOT_PICTURES: Final = {"application/json", "application/x-www-form-urlencoded"}
+NOT_PICTURES: Final = {"application/x-www-form-urlencoded"}
+JSON: Final = "application/json"
+#: An address with its parameters is short; JSON is held in memory whole.
+LONGEST_JSON: Final = 64 * 1024
+#: How long the fetching of a picture by its address may take in all, in seconds, and through how many redirects.
+FETCH_SECONDS: Final = 20.0
+FETCH_REDIRECTS: Final = 3
+#: How many are fetched at once for one person, in one web process: each holds a thread for as long as a server likes.
+FETCHES_PER_PERSON: Final = 8
 #: Query parameters that are no generation parameter.
 BESIDE: Final = {"wait", "model", "filename"}
 
@@ -49,9 +64,76 @@ class Upload:
     model: str
 
 
-def take(request: Request) -> Upload:
-    """Read the request. Raises DeskError `no_file`, `file_too_large`, ParamsInvalid, ValidationError, ParseError."""
+@contextmanager
+def take(request: Request) -> Iterator[Upload]:
+    """Read the request; what had to be fetched is there until the end of the block.
+
+    Raises DeskError `no_file`, `file_too_large` and those of `outbound.fetch`, ParamsInvalid, ValidationError,
+    ParseError.
+    """
     refuse_repeated(request.query_params)
+    if request._request.content_type == JSON:
+        with _named(request) as upload:
+            yield upload
+    else:
+        yield _sent(request)
+
+
+_fetching: Counter[int] = Counter()
+_counting = Lock()
+
+
+@contextmanager
+def _one_more_for(person_id: int) -> Iterator[None]:
+    """Count what is being fetched for a person. Raises DeskError `too_many_fetches`."""
+    with _counting:
+        if _fetching[person_id] >= FETCHES_PER_PERSON:
+            raise DeskError("too_many_fetches")
+        _fetching[person_id] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _fetching[person_id] -= 1
+            if not _fetching[person_id]:
+                del _fetching[person_id]  # a process must not remember everybody who ever came
+
+
+@contextmanager
+def fetched(address: str, *, attr: str, person_id: int) -> Iterator[outbound.Fetched]:
+    """Fetch a picture that somebody named. Raises DeskError `too_many_fetches`, and as `outbound.fetch` does."""
+    let_go()  # a slow server must not keep a database connection from everybody else
+    limit = settings.MAX_UPLOAD_BYTES
+    try:
+        with (
+            _one_more_for(person_id),
+            outbound.fetch(address, limit=limit, seconds=FETCH_SECONDS, redirects=FETCH_REDIRECTS) as found,
+        ):
+            yield found
+    except DeskError as error:
+        if error.code.startswith("address_"):
+            error.attr = attr
+        raise
+
+
+@contextmanager
+def _named(request: Request) -> Iterator[Upload]:
+    """Read JSON with the address of a picture, and fetch it."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > LONGEST_JSON:
+        raise DeskError("body_too_large")
+    body = NamedPictureBody(data=request.data)
+    body.is_valid(raise_exception=True)
+    given = cast(dict[str, Any], request.data)  # the serializer has refused everything else
+    query = {name: value for name, value in request.query_params.items() if name not in BESIDE}
+    beside = {name: value for name, value in given.items() if name not in {"url", "model"}}
+    chosen = _chosen({**query, **beside})
+    model = read_model(given.get("model") or request.query_params.get("model", ""))
+    assert request.user.pk is not None  # the permission classes have let only people with an account in
+    with fetched(body.validated_data["url"], attr="url", person_id=request.user.pk) as found:
+        yield Upload(found.file, request.query_params.get("filename", "") or found.filename, chosen, model)
+
+
+def _sent(request: Request) -> Upload:
     query = {name: value for name, value in request.query_params.items() if name not in BESIDE}
     model, filename = request.query_params.get("model", ""), request.query_params.get("filename", "")
     kind = request._request.content_type or ""  # Django has read it, without its parameters and in small letters

@@ -9,10 +9,12 @@ from captions.api.views import (
     albums,
     captions,
     documents,
+    hugging_face,
     images,
     jobs,
     me,
     models,
+    openai,
     quality,
     reviews,
     searches,
@@ -74,4 +76,13 @@ urlpatterns: list[URLPattern] = [
     path("schema", documents.Schema.as_view()),
     path("docs/", documents.Docs.as_view(), name="docs"),
     re_path(r"", documents.Unknown.as_view(), name="api-unknown"),
+]
+
+#: Other services' protocols, at the top of the site, where their clients look for them; with or without a slash.
+compatible: list[URLPattern] = [
+    re_path(r"^v1/chat/completions/?$", waits_for_job(openai.ChatCompletions.as_view()), name="openai-chat"),
+    re_path(r"^v1/models/?$", openai.OpenAIModels.as_view(), name="openai-models"),
+    re_path(r"^v1/models/(?P<model>.+?)/?$", openai.OneOpenAIModel.as_view(), name="openai-model"),
+    re_path(r"^v1/", openai.OpenAIUnknown.as_view(), name="openai-unknown"),
+    re_path(r"^models/(?P<model>.+?)/?$", waits_for_job(hugging_face.ImageToText.as_view()), name="hugging-face"),
 ]

@@ -266,6 +266,13 @@ def test_it_posts_a_message_and_says_how_it_was_taken(server):
     assert (headers["Content-Type"], headers["X-Signature"]) == ("application/json", "s")
 
 
+def test_it_knows_how_a_message_was_taken_though_the_answer_never_ends(server):
+    server.script["/hook"] = (200, {}, [b"well", 3.0])
+    taken = outbound.post(server.url("/hook"), b"{}", seconds=1)
+    assert (taken.status, taken.head) == (200, "well")
+    assert taken.seconds < 2
+
+
 def test_it_follows_no_redirect_of_a_message(server):
     server.script["/hook"] = (307, {"Location": "/elsewhere", "Content-Length": "0"}, [])
     assert outbound.post(server.url("/hook"), b"{}").status == 307

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -28,6 +29,7 @@ from captions.api.serializers import (
     AboutSerializer,
     ImageSerializer,
     ImageWithJobsSerializer,
+    NamedPictureSerializer,
     UploadSerializer,
 )
 from captions.api.waiting import LONGEST_SECONDS, Wait, wait_seconds
@@ -108,10 +110,10 @@ class Images(ImageView):
     """All pictures of one person."""
 
     serializer_class = ImageSerializer
-    parser_classes = [uploads.MultipartForm]
+    parser_classes = [uploads.MultipartForm, JSONParser]
     filterset_class = ImageFilter
     pagination_class = NewestOrSurest
-    refuses = {"GET": [400], "POST": [400, 409, 413, 415, 507]}
+    refuses = {"GET": [400], "POST": [400, 409, 413, 415, 422, 507]}
 
     @extend_schema(
         operation_id="list_images",
@@ -165,7 +167,11 @@ class Images(ImageView):
             OpenApiParameter("filename", str, description="What to call the picture, when it is the body itself."),
             *KNOB_PARAMETERS,
         ],
-        request={"multipart/form-data": UploadSerializer, **dict.fromkeys(PICTURE_TYPES, BINARY)},
+        request={
+            "multipart/form-data": UploadSerializer,
+            "application/json": NamedPictureSerializer,
+            **dict.fromkeys(PICTURE_TYPES, BINARY),
+        },
         responses={
             201: OpenApiResponse(ImageWithJobsSerializer, "A new picture, with its job."),
             200: OpenApiResponse(ImageWithJobsSerializer, "You have these bytes already: the picture as it is."),
@@ -174,7 +180,9 @@ class Images(ImageView):
         examples=examples.UPLOAD,
     )
     def post(self, request: Request) -> Response:
-        """Send the picture as the field `file` of a form, or as the body itself with its own Content-Type.
+        """Send the picture as the field `file` of a form, as the body itself with its own Content-Type, or its address.
+
+        An address goes into JSON as `url`: what lies there is fetched within 20 seconds, or refused.
 
         Generation parameters go into further fields of the form or into the address. The same bytes are kept once per
         person: uploading them again answers 200 with the picture that is there, taken out of the trash if need be, and
@@ -182,15 +190,15 @@ class Images(ImageView):
         they are not ready in time, or the job failed, it is 202, `caption` is null, and `jobs` says more.
         """
         seconds = wait_seconds(request)
-        upload = uploads.take(request)
-        received = ingest.receive(
-            owner=self.person,
-            file=upload.file,
-            filename=upload.filename,
-            chosen=upload.chosen,
-            model=upload.model,
-            lane=CaptionJob.Lane.INTERACTIVE if seconds else None,
-        )
+        with uploads.take(request) as upload:
+            received = ingest.receive(
+                owner=self.person,
+                file=upload.file,
+                filename=upload.filename,
+                chosen=upload.chosen,
+                model=upload.model,
+                lane=CaptionJob.Lane.INTERACTIVE if seconds else None,
+            )
         image = received.image
         address = request.build_absolute_uri(reverse("api-image", args=[image.pk]))
         response = Response(self.shown(image.pk), 201 if received.created else 200, headers={"Location": address})
