@@ -29,6 +29,7 @@ from captions.api.waiting import LONGEST_SECONDS, Wait
 from captions.errors import FAILURES, DeskError
 from captions.models import Caption, CaptionJob, Image
 from captions.params import Value
+from captions.scopes import Scope
 
 #: Stands for "whichever model is the default", for programs that must name one.
 ANY_MODEL: Final = "caption-desk"
@@ -38,6 +39,7 @@ _BASE64_MARK: Final = ";base64,"
 class CompatibleView(DeskView):
     """Base of these views. Programs only: a page's session opens nothing here."""
 
+    writes = Scope.IMAGES_WRITE
     queryset = Image.objects.none()
     authentication_classes = [TokenAuthentication]
     parser_classes = [JSONParser]
