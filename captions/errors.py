@@ -276,6 +276,14 @@ _FAILURES: Final = (
     Failure("tag_too_long", _("A tag may have 60 characters. Shorten it.")),
     Failure("tag_name_taken", _("You already have a tag of this name. Choose another name."), 409),
     Failure("too_many_tags", _("At most 20 tags can be put on pictures at once. Send fewer.")),
+    Failure("bulk_empty", _("Name at least one picture.")),
+    Failure(
+        "bulk_limit",
+        _("You have 20 of these under way, as many as one person may. Wait until one has ended."),
+        429,
+        Fault.CALLER,
+        True,
+    ),
     Failure("too_many_pictures", _("At most 1000 pictures can be changed at once. Select fewer.")),
     Failure(
         "person_unknown",

@@ -41,6 +41,7 @@ from captions.models import (
     AlbumImage,
     AlbumLink,
     AlbumShare,
+    BulkJob,
     Caption,
     CaptionJob,
     Image,
@@ -120,6 +121,11 @@ def saved_searches(user: Person) -> QuerySet[SavedSearch]:
 def saved_search(user: Person, id: UUID | str) -> SavedSearch:
     """Give one saved search of the person's own. Raises DeskError `not_found`."""
     return _one(saved_searches(user), id)
+
+
+def bulk_job(user: Person, id: UUID | str) -> BulkJob:
+    """Give one bulk job of the person's own. Raises DeskError `not_found`."""
+    return _one(BulkJob.objects.filter(owner_id=user.pk), id)
 
 
 def webhook(user: Person, id: UUID | str) -> Webhook:

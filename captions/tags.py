@@ -41,7 +41,7 @@ def mark(*, owner: User, images: Collection[UUID], names: Iterable[str]) -> int:
     Pictures that are somebody else's, or in the trash, are passed over. Two at once end as one would.
     Raises DeskError `too_many_pictures`, `too_many_tags`, and those of `clean`.
     """
-    words = _words(names)
+    words = read(names)
     with transaction.atomic():
         pictures = own_pictures(owner.pk, images)
         if not pictures:
@@ -60,7 +60,7 @@ def unmark(*, owner: User, images: Collection[UUID], names: Iterable[str]) -> in
 
     Raises DeskError `too_many_pictures`, `too_many_tags`, and those of `clean`.
     """
-    words = _words(names)
+    words = read(names)
     with transaction.atomic():
         pictures = own_pictures(owner.pk, images)
         marks = ImageTag.objects.filter(tag__owner=owner, tag__name__in=words, image_id__in=pictures)
@@ -71,7 +71,7 @@ def unmark(*, owner: User, images: Collection[UUID], names: Iterable[str]) -> in
 
 def replace(*, image: Image, owner: User, names: Iterable[str]) -> None:
     """Give one picture exactly these tags. Raises DeskError `not_found` unless it is the person's own."""
-    words = _words(names)
+    words = read(names)
     with transaction.atomic():
         if not own_pictures(owner.pk, [image.pk]):
             raise DeskError("not_found")
@@ -104,7 +104,8 @@ def _marked(tag: Tag) -> list[UUID]:
     return list(ImageTag.objects.filter(tag=tag).values_list("image_id", flat=True))
 
 
-def _words(names: Iterable[str]) -> list[str]:
+def read(names: Iterable[str]) -> list[str]:
+    """Give names as they are kept, each once. Raises DeskError `too_many_tags`, and those of `clean`."""
     words = sorted({clean(name) for name in names})
     if len(words) > MOST_AT_ONCE:
         raise DeskError("too_many_tags", attr="tags")

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from captions import (
     auto_approve,
+    bulk,
     calibration,
     checking,
     delivering,
@@ -40,6 +41,13 @@ def tidy() -> None:
     review_queue.tidy()
     idempotency.tidy()
     outbox.tidy()
+    bulk.tidy()
+
+
+@shared_task(name="captions.bulk", ignore_result=True)
+def bulk_jobs() -> None:
+    """Go on with what was asked for many pictures at once."""
+    bulk.work()
 
 
 @shared_task(name="captions.deliver", ignore_result=True)

@@ -227,6 +227,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "scheduler")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "captions.sweep", "schedule": 10.0, "options": {"queue": "default"}},
     "check_uploads": {"task": "captions.check_uploads", "schedule": 20.0, "options": {"queue": "default"}},
+    "bulk": {"task": "captions.bulk", "schedule": 4.0, "options": {"queue": "default"}},
     "deliver": {"task": "captions.deliver", "schedule": 5.0, "options": {"queue": "default"}},
     "tidy": {"task": "captions.tidy", "schedule": 3600.0, "options": {"queue": "default"}},
     "calibrate": {"task": "captions.calibrate", "schedule": 3600.0, "options": {"queue": "default"}},

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from captions.errors import FAILURES
+
 _SITE: Final = "https://captions.example.org/api/v1"
 _IMAGE_ID: Final = "0199f3a2-5c1e-7d40-8b21-6a6f0d6f4c11"
 _JOB_ID: Final = "0199f3a2-5c30-7a52-9c3e-0f4f2d1b7a90"
@@ -285,6 +287,20 @@ _PING: Final[dict[str, Any]] = {
     "due_at": "2026-03-02T09:41:30.010000Z",
 }
 
+_BULK: Final[dict[str, Any]] = {
+    "id": "0199f3c0-7a11-7e52-8b0d-2f4a6c8e1b35",
+    "action": "approve",
+    "state": "running",
+    "total": 400,
+    "done": 119,
+    "failures": [
+        {"image": _IMAGE_ID, "code": "not_found", "detail": FAILURES["not_found"].english},
+    ],
+    "created_at": "2026-03-02T10:02:00.000000Z",
+    "finished_at": None,
+}
+_BULK_NEW: Final[dict[str, Any]] = {**_BULK, "state": "queued", "done": 0, "failures": []}
+
 
 def _answer(name: str, value: Any, *statuses: int) -> OpenApiExample:
     return OpenApiExample(name, value, response_only=True, status_codes=[str(status) for status in statuses or (200,)])
@@ -380,3 +396,18 @@ NEW_DELIVERY: Final = [_answer("On its way", _PING, 201)]
 REPLAYED_DELIVERY: Final = [
     _answer("On its way again", {**_DELIVERY, "state": "pending", "due_at": "2026-03-02T10:00:00Z"})
 ]
+BULK_JOBS: Final = [_answer("Under way", _BULK)]
+CANCELLED_BULK_JOB: Final = [
+    _answer("Stopped", {**_BULK, "state": "cancelled", "finished_at": "2026-03-02T10:02:09.000000Z"})
+]
+
+
+def _asked_for_many(action: str, **asked: Any) -> list[OpenApiExample]:
+    body = {"images": [_IMAGE_ID, "0199f3a2-6d20-7c11-9a77-0f1e2d3c4b5a"], **asked}
+    return [_body("Two pictures", body), _answer("The job", {**_BULK_NEW, "action": action, "total": 2}, 202)]
+
+
+BULK_CAPTION: Final = _asked_for_many("caption", num_captions=3)
+BULK_REVIEW: Final = _asked_for_many("reject", decision="reject", reason="wrong")
+BULK_TAG: Final = _asked_for_many("tag", add=["harbour"])
+BULK_DELETE: Final = _asked_for_many("delete")

@@ -7,6 +7,7 @@ from django.urls.resolvers import URLPattern
 
 from captions.api.views import (
     albums,
+    bulk,
     captions,
     documents,
     hugging_face,
@@ -27,6 +28,7 @@ from captions.api.waiting import waits_for_job
 _IMAGE = "v1/images/<uuid:image_id>/"
 _ALBUM = "v1/albums/<uuid:album_id>/"
 _JOB = "v1/jobs/<uuid:job_id>/"
+_BULK = "v1/bulk/<uuid:bulk_id>/"
 _WEBHOOK = "v1/webhooks/<uuid:webhook_id>/"
 
 urlpatterns: list[URLPattern] = [
@@ -64,6 +66,13 @@ urlpatterns: list[URLPattern] = [
     path(_JOB + "retry/", jobs.Retry.as_view(), name="api-job-retry"),
     path(_JOB + "events/", streams.streams(streams.EventsOfJob.as_view()), name="api-job-events"),
     path("v1/events/", streams.streams(streams.Events.as_view()), name="api-events"),
+    path("v1/bulk/", bulk.BulkJobs.as_view(), name="api-bulk-jobs"),
+    path("v1/bulk/captions/", bulk.BulkCaptions.as_view(), name="api-bulk-captions"),
+    path("v1/bulk/reviews/", bulk.BulkReviews.as_view(), name="api-bulk-reviews"),
+    path("v1/bulk/tags/", bulk.BulkTags.as_view(), name="api-bulk-tags"),
+    path("v1/bulk/deletions/", bulk.BulkDeletions.as_view(), name="api-bulk-deletions"),
+    path(_BULK, bulk.OneBulkJob.as_view(), name="api-bulk-job"),
+    path(_BULK + "cancel/", bulk.BulkCancellation.as_view(), name="api-bulk-cancel"),
     path("v1/webhooks/", webhooks.Webhooks.as_view(), name="api-webhooks"),
     path(_WEBHOOK, webhooks.OneWebhook.as_view(), name="api-webhook"),
     path(_WEBHOOK + "secret/", webhooks.WebhookSecret.as_view(), name="api-webhook-secret"),

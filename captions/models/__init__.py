@@ -4,6 +4,7 @@ from captions.models.account import Account
 from captions.models.album import Album, AlbumImage, AlbumLink, AlbumShare, ImageTag, SavedSearch, Tag
 from captions.models.answer import KeptAnswer
 from captions.models.automatic import AutoApproval, AutoApproveRun
+from captions.models.bulk import BulkJob
 from captions.models.caption import Caption, CaptionImmutable
 from captions.models.change import ImageChange
 from captions.models.control import QueueControl
@@ -29,6 +30,7 @@ __all__ = [
     "ApiToken",
     "AutoApproval",
     "AutoApproveRun",
+    "BulkJob",
     "Calibration",
     "Caption",
     "CaptionImmutable",

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 
-from captions import albums, tags, tokens, uploads, webhooks
+from captions import albums, bulk, tags, tokens, uploads, webhooks
 from captions.api.urls import urlpatterns
 from captions.models import (
     Album,
     AlbumLink,
     AlbumShare,
+    BulkJob,
     Caption,
     CaptionJob,
     Image,
@@ -105,6 +106,13 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-upload", "delete"): Right(204, 404, 404),
     ("api-events", "get"): same(200),
     ("api-job-events", "get"): Right(200, 404, 200),
+    ("api-bulk-jobs", "get"): same(200),
+    ("api-bulk-captions", "post"): same(400),  # without pictures; bulk jobs have their own tests
+    ("api-bulk-reviews", "post"): same(400),
+    ("api-bulk-tags", "post"): same(400),
+    ("api-bulk-deletions", "post"): same(400),
+    ("api-bulk-job", "get"): Right(200, 404, 404),
+    ("api-bulk-cancel", "post"): Right(200, 404, 404),
     ("api-webhooks", "get"): same(200),
     ("api-webhooks", "post"): same(400),  # without anything; making one has its own tests
     ("api-webhook", "get"): Right(200, 404, 404),
@@ -126,14 +134,18 @@ ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
 WRITING: dict[str, Scope] = {
     **dict.fromkeys(
         ("api-image", "api-images", "api-image-recover", "api-uploads", "api-upload", "api-albums", "api-album",
-         "api-album-images", "api-tags", "api-tag", "api-searches", "api-search"),
+         "api-album-images", "api-bulk-tags", "api-bulk-deletions", "api-bulk-cancel", "api-tags", "api-tag",
+         "api-searches", "api-search"),
         Scope.IMAGES_WRITE,
     ),
     **dict.fromkeys(
-        ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-job-cancel", "api-job-retry"),
+        ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-bulk-captions", "api-job-cancel",
+         "api-job-retry"),
         Scope.CAPTIONS_WRITE,
     ),
-    **dict.fromkeys(("api-image-review", "api-image-review-undo", "api-review-next"), Scope.REVIEWS_WRITE),
+    **dict.fromkeys(
+        ("api-bulk-reviews", "api-image-review", "api-image-review-undo", "api-review-next"), Scope.REVIEWS_WRITE
+    ),
     **dict.fromkeys(("api-album-shares", "api-album-share", "api-album-links", "api-album-link"), Scope.ADMIN),
     **dict.fromkeys(
         ("api-webhooks", "api-webhook", "api-webhook-secret", "api-webhook-test", "api-webhook-replay"), Scope.ADMIN
@@ -157,13 +169,15 @@ class Scene:
     upload: Upload
     search: SavedSearch
     delivery: WebhookDelivery
+    bulk_job: BulkJob
 
     def path(self, pattern: Any) -> str:
         """Give the address of a route about this picture."""
         ids = {"image_id": self.image.pk, "job_id": self.job.pk, "caption_id": self.caption.pk,
                "album_id": self.album.pk, "share_id": self.share.pk, "link_id": self.link.pk,
                "tag_id": self.tag.pk, "upload_id": self.upload.pk, "search_id": self.search.pk,
-               "webhook_id": self.delivery.webhook_id, "delivery_id": self.delivery.pk}  # fmt: skip
+               "webhook_id": self.delivery.webhook_id, "delivery_id": self.delivery.pk,
+               "bulk_id": self.bulk_job.pk}  # fmt: skip
         route = str(pattern.pattern)
         for name, value in ids.items():
             route = route.replace(f"<uuid:{name}>", str(value))
@@ -202,7 +216,8 @@ def scene(owner: User) -> Scene:
     hook, _ = webhooks.make(owner=owner, name="mine", url="https://example.org/", events=["image.created"])
     delivery = webhooks.send_test(webhook=hook)
     WebhookDelivery.objects.update(state="delivered")
-    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload, search, delivery)
+    bulk_job = bulk.request(owner=owner, action="tag", images=[image.pk], asked={})
+    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload, search, delivery, bulk_job)
 
 
 def everything() -> tuple[Any, ...]:
@@ -215,6 +230,7 @@ def everything() -> tuple[Any, ...]:
         list(Album.objects.order_by("pk").values_list("pk", "name", "places", "shares__role")),
         list(AlbumLink.objects.order_by("pk").values_list("pk", "revoked_at")),
         list(Tag.objects.order_by("pk").values_list("pk", "name", "marks")),
+        list(BulkJob.objects.values_list("pk", "state", "position")),
         list(Webhook.objects.values_list("pk", "name", "off", "secret", "deliveries__state")),
         list(SavedSearch.objects.filter(name="mine").values_list("pk", "name", "query")),
     )

@@ -105,7 +105,7 @@ class JobsOfImage(ImageView):
         """A parameter that is left out takes the default of the model that answers. Earlier captions stay."""
         refuse_unknown(request, {"wait"})
         seconds = wait_seconds(request)
-        chosen, model = _asked(request.data)
+        chosen, model = asked_for(request.data)
         asked = jobs.request(image=self.captionable_image(image_id), chosen=chosen, model=model)
         response = Response(shown(asked.job.pk), 201 if asked.created else 200)
         if seconds:
@@ -113,7 +113,7 @@ class JobsOfImage(ImageView):
         return response
 
 
-def _asked(body: Any) -> tuple[dict[str, Value], str]:
+def asked_for(body: Any) -> tuple[dict[str, Value], str]:
     """Read parameters and model from a body. Raises ParamsInvalid and ValidationError."""
     if not isinstance(body, dict):
         raise ValidationError(_("Send an object with generation parameters, or nothing."))
