@@ -45,7 +45,7 @@ WEB_HALF = (
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
-PROCESSES = ("faults", "story", "browser")
+PROCESSES = ("faults", "story", "browser", "clients")
 
 
 @dataclass
@@ -114,7 +114,7 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "types": (python("-m", "mypy", "."), {}),
         "contracts": (python("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"), {}),
         "templates": (python("-m", "djlint", "templates", "--lint", "--quiet"), {}),
-        "bandit": (python("-m", "bandit", "-q", "-lll", "-r", "captionsite", "captions", "worker"), {}),
+        "bandit": (python("-m", "bandit", "-q", "-lll", "-r", "captionsite", "captions", "worker", "clients"), {}),
         "migrations": (python("manage.py", "makemigrations", "--check", "--dry-run"), {}),
         "deployment": (python("manage.py", "check", "--deploy", "--fail-level", "WARNING"), PRODUCTION),
         "packages": (python("-m", "pip", "check"), {}),
