@@ -79,6 +79,7 @@ def missing_programs() -> list[str]:
         lacking.append("chromium")
     if not shutil.which("exiftool"):
         lacking.append("libimage-exiftool-perl")
+    lacking += [package for program, package in (("node", "nodejs"), ("npm", "npm")) if not shutil.which(program)]
     postgres = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not postgres and not os.environ.get("TEST_DATABASE_URL"):
         lacking.append("postgresql")
