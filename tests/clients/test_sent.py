@@ -6,13 +6,17 @@ import csv
 import io
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
+import captiondesk
+from captiondesk import Client, Retries
 from captiondesk.command import account, captioning, finding, uploading
 from captiondesk.command.main import main
 from captiondesk.command.screen import Screen, Stop, plain, table
 from captiondesk.command.sent import Sent
+from tests.clients.scripted import CUT, Said, Server, refusal, serving
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +138,77 @@ def test_it_explains_a_wrong_command(wrong, capsys):
         main(wrong)
     assert caught.value.code == 2
     assert "usage: captiondesk" in capsys.readouterr().err
+
+
+PICTURE = {
+    **dict.fromkeys(("alt_text", "caption", "deleted_at", "long_description", "published_caption", "quality")),
+    **dict.fromkeys(("bytes", "frames", "height", "number", "width"), 1),
+    **{name: [] for name in ("albums", "jobs", "tags")},
+    **dict.fromkeys(("is_decorative", "published_by_rule"), False),
+    **dict.fromkeys(("filename", "owner", "sha256", "title"), "x"),
+    "id": "0198c0de-0000-7000-8000-000000000000",
+    "created_at": "2026-11-01T10:00:00Z",
+    "format": "JPEG",
+    "state": "queued",
+    "urls": {"medium": "x", "original": "x", "screen": "x", "thumbnail": "x"},
+}
+
+
+def sending(server: Server, folder: Path, parallel: int = 1) -> tuple[uploading.Upload, list[Path]]:
+    """Prepare to send three files to a scripted server, each tried once."""
+    files = [folder / f"{number}.jpg" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(bytes([number]))
+    client, sent = Client(server.url, "t", retries=Retries(most=1)), Sent(folder / "sent.jsonl")
+    return uploading.Upload(client, sent, Screen(), uploading.Options(parallel=parallel)), files
+
+
+def test_it_waits_for_a_desk_that_has_no_room(tmp_path, capsys):
+    full = refusal(429, "queue_full", Retry_After="0")
+    with serving(Said(201, PICTURE), full, full, full, Said(201, PICTURE)) as server:
+        upload, files = sending(server, tmp_path)
+        assert upload.run(files) == 0
+    assert len(server.asked) == 6
+    said = capsys.readouterr()
+    assert said.err == "Waiting for the desk, which says: It is queue_full.\n3 sent.\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (refusal(507, "disk_full"), captiondesk.ServerFailed),
+        (refusal(401, "authentication_failed"), captiondesk.NotAuthenticated),
+        (CUT, captiondesk.ConnectionFailed),
+    ],
+)
+def test_it_ends_at_what_every_other_file_would_hear_as_well(tmp_path, capsys, said, kind):
+    with serving(Said(201, PICTURE), said) as server:
+        upload, files = sending(server, tmp_path)
+        with pytest.raises(kind):
+            upload.run(files)
+    assert len(server.asked) == 2
+    assert "1 sent, 2 not done." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (refusal(429, "throttled", Retry_After="3600"), 4),
+        (refusal(503, "database_busy", Retry_After="3600"), 4),
+        (refusal(500, "error"), 4),
+        (refusal(403, "scope_missing"), 3),
+        (refusal(401, "authentication_failed"), 3),
+        (Said(200, b"<html>"), 1),
+    ],
+)
+def test_it_ends_with_a_status_that_says_what_to_do(said, status, monkeypatch, capsys):
+    with serving(said) as server:
+        monkeypatch.setenv("CAPTIONDESK_URL", server.url)
+        monkeypatch.setenv("CAPTIONDESK_TOKEN", "cdesk_t")
+        assert main(["me"]) == status
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
 
 
 def test_it_forgets_the_token():

@@ -80,7 +80,7 @@ class Sending:
         """Send what the desk lacks; give the upload's id. Raises CaptionDeskError."""
         upload, offset = str(self.upload or ""), None
         if upload:
-            offset = yield from self._offset(upload)
+            offset = yield from self._offset(upload, refused=False)
         if offset is None:
             upload, offset = (yield from self._begin()), 0
         self._tell(offset)
@@ -125,14 +125,19 @@ class Sending:
             raise wrong
         return offset
 
-    def _offset(self, upload: str) -> Steps[int | None]:
-        """Ask how many bytes are there; None when the upload is gone, or is one of another file."""
+    def _offset(self, upload: str, *, refused: bool = True) -> Steps[int | None]:
+        """Ask how many bytes are there; None when the upload is gone, or is one of another file.
+
+        With `refused` false also when it was refused: what was too large yesterday may be taken today.
+        """
         request = Request("get_upload", into={"upload_id": upload}, headers=_TUS, head=True)
         try:
             came = yield from answered(request, self.retries)
         except (errors.NotFound, errors.UnexpectedAnswer):  # the answer to HEAD has no body that would say more
             return None
         if int(came.headers["upload-length"]) != self.file.length:
+            return None
+        if not refused and came.headers.get("desk-upload-state") == "refused":
             return None
         return int(came.headers["upload-offset"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from captiondesk import (
+    ApiError,
     CaptionDeskError,
     Client,
     ConnectionFailed,
@@ -28,7 +30,10 @@ PICTURES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"}
 )
 _ALBUM_PORTION: Final = 500  # the desk takes 1,000 at once
-_NO_ROOM: Final = frozenset({429, 502, 503, 504, 507})  # the desk is away or full: every other file would hear the same
+_BUSY: Final = frozenset({429, 503})  # the desk has as much to do as it takes, and will have room
+_AWAY: Final = frozenset({502, 504, 507})  # every other file would hear the same
+_PATIENCE: Final = 3600.0  # seconds without one file getting through, after which a busy desk is given up
+_LOOK_AGAIN: Final = 15.0  # seconds, unless the desk says how long
 
 
 class Stopped(Exception):
@@ -102,6 +107,8 @@ class Upload:
         self.stop = threading.Event()
         self.outcomes: list[Outcome] = []
         self.files = 0
+        self._through = time.monotonic()  # when a file got through last
+        self._told_busy = False
 
     def run(self, files: list[Path]) -> Exit:
         """Send the files, fill the album, wait for captions; say what became of it. Raises CaptionDeskError, Stop."""
@@ -145,18 +152,38 @@ class Upload:
                     waiting.add(pool.submit(self._one, path))
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
-                self._tell(future.result())
+                with contextlib.suppress(Stopped):  # another file's failure ended it, and is told itself
+                    self._tell(future.result())
 
     def _one(self, path: Path) -> Outcome:
-        """Send one file. Raises what would befall every other file as well."""
-        if self.stop.is_set():
-            raise Stopped
+        """Send one file, as soon as the desk has room. Raises what would befall every other file as well."""
+        while not self.stop.is_set():
+            try:
+                outcome = self._tried(path)
+            except CaptionDeskError as error:
+                if error.status not in _BUSY or time.monotonic() - self._through > _PATIENCE:
+                    self.stop.set()
+                    raise
+                self._say_busy(error)
+                told = error.retry_after if isinstance(error, ApiError) else None
+                self.stop.wait(_LOOK_AGAIN if told is None else told)
+            else:
+                self._through = time.monotonic()
+                return outcome
+        raise Stopped
+
+    def _say_busy(self, error: CaptionDeskError) -> None:
+        if not self._told_busy:
+            self._told_busy = True
+            self.screen.note(f"Waiting for the desk, which says: {error}")
+
+    def _tried(self, path: Path) -> Outcome:
         try:
             return self._send(path)
         except (NotAuthenticated, NotAllowed, ConnectionFailed):
             raise
         except CaptionDeskError as error:
-            if error.status in _NO_ROOM:
+            if error.status in _BUSY | _AWAY:
                 raise
             return Outcome(path, "failed", code=error.code, detail=str(error))
         except OSError as error:
@@ -180,12 +207,14 @@ class Upload:
         file = self.client.uploads.send(
             path,
             fingerprint=digest,
-            upload=self.sent.upload(digest),
+            upload=None if self.options.again else self.sent.upload(digest),
             begun=lambda upload: self.sent.note_upload(digest, upload),
             progress=lambda sent, of: self._moved(path, sent, of),
         )
         if file.image is None:
-            raise UploadRefused("The desk is still checking this file.", code="still_checking")
+            raise UploadRefused(
+                "The desk has this file and has not checked it yet. Run this again later.", code="checking"
+            )
         return str(file.image)
 
     def _open(self, path: Path) -> Outcome:
