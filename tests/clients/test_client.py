@@ -183,6 +183,14 @@ def test_it_goes_on_where_an_upload_was_left(client, scene):
     assert (again.state, again.image) == ("known", done.image)
 
 
+def test_it_begins_anew_what_was_refused(client):
+    begun: list[str] = []
+    for upload in (None, "refused"):
+        with pytest.raises(captiondesk.UploadRefused):
+            client.uploads.send(b"no picture", filename="x.jpg", upload=upload and begun[0], begun=begun.append)
+    assert len(set(begun)) == 2
+
+
 def test_it_uploads_a_picture_in_pieces_and_waits(client, scene):
     data, words = scene()
     image = client.images.upload(data, filename="scene.jpg", resumable=True, wait=60)

@@ -6,6 +6,8 @@ import csv
 import io
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,21 @@ def test_it_ends_with_a_status_that_says_what_to_do(said, status, monkeypatch, c
     told = capsys.readouterr()
     assert told.out == ""
     assert len(told.err.splitlines()) == 1
+
+
+def test_it_ends_quietly_when_nobody_reads_on(tmp_path):
+    tag = {"next": None, "previous": None, "results": [{**PICTURE, "filename": "x" * 100}] * 2000}
+    source = Path(captiondesk.__file__).parents[1]
+    with serving(Said(200, tag)) as server:
+        environment = {**os.environ, "CAPTIONDESK_URL": server.url, "CAPTIONDESK_TOKEN": "t", "PYTHONPATH": str(source)}
+        command = [sys.executable, "-m", "captiondesk", "search", "x", "--json", "--limit", "2000"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
 
 
 def test_it_forgets_the_token():
