@@ -46,7 +46,7 @@ WEB_HALF = (
 )
 WITHOUT_DATABASE = ("decoder", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
-PROCESSES = ("faults", "story", "browser")
+PROCESSES = ("faults", "story", "browser", "clients")
 
 
 @dataclass
@@ -80,6 +80,7 @@ def missing_programs() -> list[str]:
         lacking.append("chromium")
     if not shutil.which("exiftool"):
         lacking.append("libimage-exiftool-perl")
+    lacking += [package for program, package in (("node", "nodejs"), ("npm", "npm")) if not shutil.which(program)]
     postgres = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not postgres and not os.environ.get("TEST_DATABASE_URL"):
         lacking.append("postgresql")
@@ -115,7 +116,7 @@ def checks() -> dict[str, tuple[list[str], dict[str, str]]]:
         "types": (python("-m", "mypy", "."), {}),
         "contracts": (python("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"), {}),
         "templates": (python("-m", "djlint", "templates", "--lint", "--quiet"), {}),
-        "bandit": (python("-m", "bandit", "-q", "-lll", "-r", "captionsite", "captions", "worker"), {}),
+        "bandit": (python("-m", "bandit", "-q", "-lll", "-r", "captionsite", "captions", "worker", "clients"), {}),
         "migrations": (python("manage.py", "makemigrations", "--check", "--dry-run"), {}),
         "deployment": (python("manage.py", "check", "--deploy", "--fail-level", "WARNING"), PRODUCTION),
         "packages": (python("-m", "pip", "check"), {}),

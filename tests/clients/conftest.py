@@ -1,0 +1,93 @@
+"""A real desk, with a worker that answers by the demo model, and people on it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from captiondesk import Client
+from tests.harness import Desk, desk, until
+from worker.demo.scenes import jpeg, make_scene
+
+_MAKE_PEOPLE = """
+from django.contrib.auth.models import User
+from captions import tokens
+for number in range(1, 31):
+    user = User.objects.create_user(f"person{number}", f"person{number}@example.org", "correct-horse-battery")
+    print(user.username, tokens.mint(user=user, name="tests")[1])
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _asks_no_proxy() -> Iterator[None]:
+    """Reach servers of this machine directly, whatever proxy the environment names; forget a desk that it names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("no_proxy", "127.0.0.1")
+        patch.delenv("CAPTIONDESK_URL", raising=False)
+        patch.delenv("CAPTIONDESK_TOKEN", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk with a web server and a worker, for all tests of this process."""
+    with desk(tmp_path_factory.mktemp("desk")) as made:
+        made.start_web()
+        made.start_worker()
+        ready = lambda: httpx2.get(f"{made.url}/readyz", trust_env=False).status_code == 200  # noqa: E731  # one use
+        try:
+            until(ready, seconds=120, what="the desk is ready")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{made.logs()}") from None
+        yield made
+
+
+@pytest.fixture(scope="session")
+def people(running: Desk) -> Iterator[tuple[str, str]]:
+    """People nobody has been yet, with their tokens; made at once, because each command of the desk takes seconds."""
+    lines = running.run("shell", "-v0", "-c", _MAKE_PEOPLE).stdout.splitlines()
+    pairs = [line.split() for line in lines if line.startswith("person")]
+    return iter([(name, token) for name, token in pairs])
+
+
+@pytest.fixture
+def token(people: Iterator[tuple[str, str]]) -> str:
+    """The token of somebody new."""
+    return next(people)[1]
+
+
+@pytest.fixture
+def client(running: Desk, token: str) -> Iterator[Client]:
+    """A client of somebody new."""
+    with Client(running.url, token) as made:
+        yield made
+
+
+_seeds = itertools.count(70_000 + os.getpid() % 1000 * 1000)
+
+
+@pytest.fixture
+def scene() -> Callable[[], tuple[bytes, str]]:
+    """Draw another scene at each call: its JPEG, and its one right caption."""
+
+    def draw() -> tuple[bytes, str]:
+        drawn = make_scene(next(_seeds))
+        return jpeg(drawn), drawn.caption
+
+    return draw
+
+
+@pytest.fixture
+def folder(tmp_path: Path, scene: Callable[[], tuple[bytes, str]]) -> Path:
+    """A folder with six drawn pictures, two of them in a folder within."""
+    made = tmp_path / "pictures"
+    (made / "inner").mkdir(parents=True)
+    for number in range(6):
+        (made / ("inner" if number > 3 else "") / f"scene-{number}.jpg").write_bytes(scene()[0])
+    return made
