@@ -328,6 +328,11 @@ _FAILURES: Final = (
     Failure("saved_search_limit", _("You have as many saved searches as one person may. Delete one first."), 409),
     # Addresses and pages
     Failure("body_too_large", _("This request is larger than this address takes. Send less at once."), 413),
+    Failure(
+        "changed_meanwhile",
+        _("This was changed since you looked at it. Look again, then change what is there now."),
+        412,
+    ),
     Failure("range_not_satisfiable", _("The file has no such bytes. Ask for a range within its length."), 416),
     Failure("not_found", _("There is no such thing here, or it is not yours."), 404),
     Failure("scope_missing", _("This token does not open that. Make one with the scope that it needs."), 403),

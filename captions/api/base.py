@@ -6,7 +6,8 @@ import io
 from typing import Any, ClassVar, Final
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
@@ -14,9 +15,10 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.throttling import BaseThrottle
 
-from captions.api import repeating
+from captions.api import conditional, repeating
 from captions.api.failures import request_number
 from captions.api.pagination import NAMES
 from captions.idempotency import Slot
@@ -30,8 +32,18 @@ class DeskView(GenericAPIView[Any]):
     #: What a token must open: for looking, and for all else. A view that names none is shut to narrow tokens.
     reads: ClassVar[Scope | None] = Scope.IMAGES_READ
     writes: ClassVar[Scope] = Scope.ADMIN
+    #: Whether its answers to GET are JSON with an ETag, of which fewer fields may be asked for.
+    is_marked = True
     answers_secret = False  #: its answers show a secret once, which must be kept nowhere
     _slot: Slot | None = None
+    _wanted: set[str] | None = None
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Check If-Match and change in one transaction: between the two, somebody else's change could be lost."""
+        if self._is_guarded(request):
+            with transaction.atomic():
+                return super().dispatch(request, *args, **kwargs)
+        return super().dispatch(request, *args, **kwargs)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Measure a body that came in chunks: DRF takes a request without Content-Length for empty."""
@@ -46,6 +58,10 @@ class DeskView(GenericAPIView[Any]):
         except (NotAuthenticated, AuthenticationFailed):
             self.check_throttles(request)
             raise
+        if request.method == "GET" and self.is_marked:
+            self._wanted = conditional.wanted(request, self.field_names())
+        if self._is_guarded(request):
+            self._require_match(request, *args, **kwargs)
         self._slot = repeating.begin(request)
 
     def handle_exception(self, exc: Exception) -> Any:
@@ -62,15 +78,46 @@ class DeskView(GenericAPIView[Any]):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Name the request, and keep answers about a person's pictures out of shared caches."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer: Any = super().finalize_response(request, response, *args, **kwargs)
         answer.headers.setdefault("X-Request-ID", request_number())
-        answer.headers.setdefault("Cache-Control", "private, no-store")
         for throttle in self.get_throttles():
             for name, value in getattr(throttle, "headers", {}).items():
                 answer.headers[name] = value
+        if request.method in {"GET", "HEAD"} and self.is_marked and type(answer) is Response:
+            answer = self._marked(request, answer)
+        answer.headers.setdefault("Cache-Control", "private, no-store")
         if self._slot is not None:
             repeating.keep(self._slot, answer, holds_secret=self.answers_secret)
         return answer
+
+    def field_names(self) -> list[str]:
+        """Give the names of the fields that its answers to GET have; none when they are of another shape."""
+        made = getattr(self, "serializer_class", None)
+        return list(made().fields) if isinstance(made, type) and issubclass(made, Serializer) else []
+
+    def _marked(self, request: Request, answer: Response) -> HttpResponse:
+        """Give the answer its ETag and leave out what was not asked for; 304 when the caller has it."""
+        if answer.status_code != 200:
+            return answer
+        answer["ETag"] = etag = conditional.mark(answer.data)
+        answer["Cache-Control"] = conditional.KEPT_BY_CALLER
+        if conditional.is_known(request, etag):
+            return conditional.not_modified(answer)
+        if self._wanted is not None:
+            answer.data = conditional.only(answer.data, self._wanted)
+        return answer
+
+    def _is_guarded(self, request: Any) -> bool:
+        changes = request.method in {"PATCH", "DELETE"} and hasattr(self, "get")
+        return changes and self.is_marked and "HTTP_IF_MATCH" in request.META
+
+    def _require_match(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Hold the row that the address names, and compare. Raises DeskError `changed_meanwhile`, `not_found`."""
+        (key,) = kwargs.values()
+        held = self.get_queryset().model._base_manager.select_for_update().filter(pk=key)
+        list(held.values_list("pk"))  # reading is what locks
+        seen = self.get(request, *args, **kwargs)  # type: ignore[attr-defined]  # _is_guarded has looked for it
+        conditional.require_match(request, conditional.mark(seen.data))
 
     def scope(self, method: str | None) -> Scope | None:
         """Give what a token must open for this method; None when any token will do."""
@@ -90,7 +137,7 @@ class DeskView(GenericAPIView[Any]):
 
     def check_query(self) -> None:
         """Raise ValidationError for a query parameter that does nothing."""
-        names = {*NAMES, *getattr(getattr(self, "filterset_class", None), "base_filters", {})}
+        names = {*NAMES, conditional.PARAMETER, *getattr(getattr(self, "filterset_class", None), "base_filters", {})}
         refuse_unknown(self.request, names)
         refuse_empty(self.request)
 

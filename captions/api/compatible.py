@@ -40,6 +40,7 @@ class CompatibleView(DeskView):
     """Base of these views. Programs only: a page's session opens nothing here."""
 
     writes = Scope.IMAGES_WRITE
+    is_marked = False
     queryset = Image.objects.none()
     authentication_classes = [TokenAuthentication]
     parser_classes = [JSONParser]

@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from captions.api.conditional import PARAMETER
 from captions.api.failures import RETRY_AFTER_SECONDS
 from captions.api.serializers import FailureSerializer
 from captions.errors import FAILURES
@@ -50,7 +51,10 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, Any]]]] = {
     ),
     409: ("Its state has changed, so this cannot be done now.", _known("job_not_open")),
     410: ("It was not gone on with in time, so its bytes are gone.", _known("upload_expired")),
-    412: ("The request speaks another version of the tus protocol.", _known("tus_version")),
+    412: (
+        "It was changed since the answer whose ETag If-Match names; for uploads, another version of the tus protocol.",
+        _known("changed_meanwhile"),
+    ),
     413: ("The body is larger than this server accepts.", _known("file_too_large")),
     415: ("The body's type is not one that this address takes.", _known("unsupported_format")),
     416: ("The header Range names bytes that the file does not have.", _known("range_not_satisfiable")),
@@ -81,6 +85,26 @@ _REPEATING: Final = (
         description="There when the answer is that of an earlier request with this key.",
     ),
 )
+_ETAG: Final = OpenApiParameter(
+    "ETag",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200, 304],
+    description="Stands for what this answer tells, whichever fields were asked for.",
+    examples=[OpenApiExample("an ETag", '"5f0c8e1a8a9e4f0e9d553b8c1f1f7a10aa90c1d2"')],
+)
+_IF_NONE_MATCH: Final = OpenApiParameter(
+    "If-None-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of an answer that you have: 304 without a body when it is still the same.",
+)
+_IF_MATCH: Final = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done.",
+)
 ALWAYS: Final = {406, 429, 500, 503}
 SAFE: Final = {"GET", "HEAD"}
 
@@ -102,7 +126,31 @@ class DeskSchema(AutoSchema):
             statuses |= {400, 409, 422}
         if "{" in self.path:
             statuses |= {404}
+        if self._is_marked and self._fields:
+            statuses |= {400}
+        if self._is_guarded:
+            statuses |= {412}
         return statuses
+
+    @property
+    def _is_marked(self) -> bool:
+        return self.method == "GET" and self.view.is_marked
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self.method in {"PATCH", "DELETE"} and self.view.is_marked and hasattr(self.view, "get")
+
+    @property
+    def _fields(self) -> list[str]:
+        names: list[str] = self.view.field_names()
+        return names
+
+    def _conditional(self) -> list[OpenApiParameter]:
+        if self._is_guarded:
+            return [_IF_MATCH]
+        if not self._is_marked:
+            return []
+        return [_ETAG, _IF_NONE_MATCH, *([_sparse(self._fields)] if self._fields else [])]
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         """Name the scope that a token must open; pages' sessions have none."""
@@ -114,6 +162,7 @@ class DeskSchema(AutoSchema):
         """Describe headers of every request and answer."""
         return [
             *(_REPEATING if self.method == "POST" else ()),
+            *self._conditional(),
             OpenApiParameter(
                 "X-Request-ID", str, OpenApiParameter.HEADER, response=True, description="The request's number."
             ),
@@ -144,6 +193,10 @@ class DeskSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if self._is_marked:
+            bodies["304"] = self._get_response_for_code(  # type: ignore[no-untyped-call]  # untyped library
+                OpenApiResponse(description="You have it: nothing has changed."), "304", [JSON], direction
+            )
         for status in sorted(self.refusals()):
             bodies.setdefault(str(status), self._refusal(status, direction))
         return bodies
@@ -157,6 +210,17 @@ class DeskSchema(AutoSchema):
             response, str(status), [JSON], direction
         )
         return described
+
+
+def _sparse(names: list[str]) -> OpenApiParameter:
+    return OpenApiParameter(
+        PARAMETER,
+        str,
+        OpenApiParameter.QUERY,
+        description="The fields that you want, with commas between; of a list, the fields of each row. "
+        f"Left out: all of them, which are {', '.join(f'`{name}`' for name in names)}.",
+        examples=[OpenApiExample("two", ",".join(names[:2]))],
+    )
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped library

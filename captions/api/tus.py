@@ -39,6 +39,7 @@ class TusView(DeskView):
     """Base of both addresses: the version in every answer, the method that a client behind an old proxy means."""
 
     parser_classes = [Piece]
+    is_marked = False  # how far an upload is must be kept nowhere, says the protocol
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Take X-HTTP-Method-Override for the method, as the protocol demands."""

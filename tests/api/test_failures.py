@@ -159,4 +159,4 @@ def test_it_forgets_old_requests(api, settings, monkeypatch):
 
 def test_it_keeps_answers_out_of_shared_caches(api, owner):
     factories.make_image(owner)
-    assert api.look("images/")["Cache-Control"] == "private, no-store"
+    assert api.look("images/")["Cache-Control"] == "private, no-cache"

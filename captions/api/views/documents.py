@@ -27,6 +27,7 @@ class OpenView(DeskView):
     queryset = Image.objects.none()
     permission_classes: list[type[BasePermission]] = []
     pagination_class = None
+    is_marked = False
 
 
 @cache

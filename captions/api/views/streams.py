@@ -50,6 +50,7 @@ class StreamView(DeskView):
     """Base: failures are JSON whatever Accept says; the stream takes the answer's place once the view has let it."""
 
     pagination_class = None
+    is_marked = False
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Never refuse by Accept: clients of streams ask for text/event-stream alone."""
