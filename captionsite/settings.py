@@ -277,6 +277,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -303,6 +305,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "captions.web.factors.SecondFactorFirst",
 ]
 ROOT_URLCONF = "captionsite.urls"
 ASGI_APPLICATION = "captionsite.asgi.application"
@@ -323,7 +326,12 @@ TEMPLATES = [
 ]
 # Login limits count here: in the database, so that they hold across processes and with the broker off.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # At Django's 300 entries anybody could push the counts of an attack out by guessing under many names.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
     "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "throttle"},
 }
 LANGUAGE_CODE = "en"
@@ -341,7 +349,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "woff2", "png", "jpg", "webp", "gi
 
 # --- People --------------------------------------------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["captions.web.accounts.DeskBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ALLOW_SIGNUP = _flag("ALLOW_SIGNUP", False)
@@ -353,6 +361,20 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "50/h/ip,5/15m/key"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds after which a step that changes who gets in asks once more
+REQUIRE_SECOND_FACTOR = _choice("REQUIRE_SECOND_FACTOR", "no", choices=("no", "operators", "everybody"))
+MFA_ADAPTER = "captions.web.factors.DeskMFAAdapter"
+MFA_FORMS = {
+    "authenticate": "captions.web.factors.CodeForm",
+    "reauthenticate": "captions.web.factors.CodeAgainForm",
+    "activate_totp": "captions.web.factors.AppForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not needed here, so they say nothing about whose account it is
+MFA_TOTP_ISSUER = "Caption Desk"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds: phones' clocks differ
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
