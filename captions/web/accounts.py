@@ -54,6 +54,16 @@ class DeskAccountAdapter(DefaultAccountAdapter):
         is_fresh = bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
         return not is_fresh and super().is_reauthentication_required(app=app, **kwargs)
 
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Name the ways to confirm who one is in the words of the pages."""
+        words = {
+            "reauthenticate": _("Your password"),
+            "mfa_reauthenticate": _("A code"),
+            "mfa_reauthenticate:webauthn": _("A passkey"),
+        }
+        methods = super().get_reauthentication_methods(user)
+        return [{**way, "description": words.get(way["id"], way["description"])} for way in methods]
+
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failed logins by account and network address.
 
