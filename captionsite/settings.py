@@ -279,6 +279,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -375,6 +377,25 @@ MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not needed here, so they say nothing about whose account it is
 MFA_TOTP_ISSUER = "Caption Desk"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds: phones' clocks differ
+SOCIALACCOUNT_ADAPTER = "captions.web.single_sign_on.DeskSocialAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # once joined, an account is known by its number over there
+OIDC_ISSUER = _text("OIDC_ISSUER", "").rstrip("/")
+_issuer = urlsplit(OIDC_ISSUER)
+_is_near = _issuer.hostname in {"localhost", "127.0.0.1", "::1"}
+if OIDC_ISSUER and (
+    not _issuer.hostname or (_issuer.scheme != "https" and not (_issuer.scheme == "http" and _is_near))
+):
+    _refuse("OIDC_ISSUER", "must be an address with https, such as https://login.example.org/realms/desk.")
+OIDC_CLIENT_ID = _text("OIDC_CLIENT_ID", "")
+if OIDC_ISSUER and not OIDC_CLIENT_ID:
+    _refuse("OIDC_CLIENT_ID", "must be set when OIDC_ISSUER is.")
+OIDC_CLIENT_SECRET = _text("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = _text("OIDC_NAME", _issuer.hostname or "")
+OIDC_SIGNUP = _flag("OIDC_SIGNUP", False)
+OIDC_TRUST_EMAIL = _flag("OIDC_TRUST_EMAIL", False)
+OIDC_GROUPS_CLAIM = _text("OIDC_GROUPS_CLAIM", "")
+OIDC_REVIEWERS = _words("OIDC_REVIEWERS", ["reviewers"])
+OIDC_OPERATORS = _words("OIDC_OPERATORS", ["operators"])
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -91,6 +91,11 @@ class Frame:
         return bool(self.person) and second_factor.is_missing(self._request.user)  # type: ignore[arg-type]  # logged in
 
     @property
+    def single_sign_on(self) -> str:
+        """The name of the site whose word lets people in, or ""."""
+        return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
+
+    @property
     def may_sign_up(self) -> bool:
         """Whether strangers may make an account."""
         return bool(settings.ALLOW_SIGNUP)

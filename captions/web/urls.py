@@ -24,6 +24,7 @@ from captions.web import (
     search,
     service_page,
     shared,
+    single_sign_on,
     trash_page,
 )
 
@@ -145,5 +146,8 @@ urlpatterns = [
     path("accounts/2fa/totp/activate/", never_cache(activate_totp), name="mfa_activate_totp"),
     path("accounts/2fa/recovery-codes/", never_cache(view_recovery_codes), name="mfa_view_recovery_codes"),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/oidc/cancelled/", single_sign_on.cancelled, name="socialaccount_login_cancelled"),
+    path("accounts/oidc/<str:provider_id>/login/", single_sign_on.log_in, name="openid_connect_login"),
+    path("accounts/oidc/<str:provider_id>/login/callback/", single_sign_on.come_back, name="openid_connect_callback"),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
 ]
