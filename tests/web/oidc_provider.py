@@ -103,9 +103,13 @@ class Provider(BaseHTTPRequestHandler):
     def id_token(self) -> str:
         fault, now = told["fault"], int(time.time())
         claims = {**told["claims"], "iss": self.issuer(), "aud": CLIENT_ID, "iat": now, "exp": now + 60}
-        claims |= {
-            "expired": {"exp": now - 90}, "clock_ahead": {"iat": now + 30}, "other_audience": {"aud": "another"}, "wrong_issuer": {"iss": "https://x.org"},
-        }.get(fault, {})  # fmt: skip
+        wrong: dict[str, dict[str, Any]] = {
+            "expired": {"exp": now - 90},
+            "clock_ahead": {"iat": now + 30},
+            "other_audience": {"aud": "another"},
+            "wrong_issuer": {"iss": "https://elsewhere.example.org"},
+        }
+        claims |= wrong.get(fault, {})
         if fault == "unsigned":
             return jwt.encode(claims, None, algorithm="none", headers={"kid": "first"})
         if fault == "shared_secret":
