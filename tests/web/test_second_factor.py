@@ -11,11 +11,12 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from allauth.usersessions.models import UserSession
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.http import HttpResponse
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
 
 from captions import second_factor, tokens
 from captions.models import ApiToken
@@ -370,3 +371,14 @@ def test_it_says_in_words_that_somebody_asks_too_often(db: None) -> None:
     answers = [browser.post("/accounts/2fa/webauthn/login/", {"credential": "{}"}) for _ in range(11)]
     assert answers[-1].status_code == 429
     assert "too_many_requests" in answers[-1].content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_leads_in_the_web_servers_own_way_too(settings: object) -> None:
+    """The server runs every middleware as a coroutine, and so does this client."""
+    settings.REQUIRE_SECOND_FACTOR = "everybody"  # type: ignore[attr-defined]  # pytest-django's wrapper
+    browser = AsyncClient()
+    browser.force_login(make_person("anna"))
+    for path in ("/account/", "/events/"):
+        assert async_to_sync(browser.get)(path)["Location"] == "/accounts/2fa/"
+    assert async_to_sync(browser.get)("/accounts/2fa/").status_code == 200
