@@ -93,7 +93,7 @@ def decide(url: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         page.goto(f"{url}/accounts/login/")
         page.get_by_label("User name or e-mail address").fill("rita")
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Log in", exact=True).click()
         page.wait_for_url(f"{url}/")
         page.goto(f"{url}/review/")
         page.locator("#film .dot.draft").nth(5).wait_for()

@@ -340,6 +340,18 @@ _FAILURES: Final = (
     Failure("page_too_old", _("The page was open for too long, or cookies are blocked. Load it again."), 403),
     Failure("bad_request", _("The browser sent something that this address does not understand.")),
     Failure("forbidden", _("Your account may not do this. Ask the person who runs this desk."), 403),
+    Failure(
+        "second_factor_missing",
+        _("Your account needs a second factor first. Log in on the pages and set one up, or use an API token."),
+        403,
+    ),
+    # Accounts for programs
+    Failure(
+        "service_name_wrong",
+        _("A name has 1 to 150 letters, digits and the characters @ . + - _. Choose another one."),
+    ),
+    Failure("service_name_taken", _("There is an account of this name already. Choose another one."), 409),
+    Failure("service_role_unknown", _("A service account is a reviewer, an operator, or neither.")),
     # Everything else
     Failure("database_busy", _("The database did not answer in time. Try again in a moment."), 503, Fault.OURS, True),
     Failure(

@@ -18,6 +18,7 @@ from captions.models import AlbumImage, AlbumShare, Image
 
 REVIEWERS: Final = "reviewers"
 OPERATORS: Final = "operators"
+SERVICES: Final = "services"  # accounts for programs, see captions.service_accounts
 Role = AlbumShare.Role
 Person = User | AnonymousUser
 #: Each role includes those before it.

@@ -298,6 +298,10 @@ INSTALLED_APPS = [
     "django_htmx",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -324,6 +328,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "captions.web.factors.SecondFactorFirst",
 ]
 ROOT_URLCONF = "captionsite.urls"
 ASGI_APPLICATION = "captionsite.asgi.application"
@@ -344,7 +349,12 @@ TEMPLATES = [
 ]
 # Login limits count here: in the database, so that they hold across processes and with the broker off.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # At Django's 300 entries anybody could push the counts of an attack out by guessing under many names.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
     "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "throttle"},
 }
 LANGUAGE_CODE = "en"
@@ -362,7 +372,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "woff2", "png", "jpg", "webp", "gi
 
 # --- People --------------------------------------------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["captions.web.accounts.DeskBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ALLOW_SIGNUP = _flag("ALLOW_SIGNUP", False)
@@ -374,6 +384,39 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "50/h/ip,5/15m/key"}
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds after which a step that changes who gets in asks once more
+REQUIRE_SECOND_FACTOR = _choice("REQUIRE_SECOND_FACTOR", "no", choices=("no", "operators", "everybody"))
+MFA_ADAPTER = "captions.web.factors.DeskMFAAdapter"
+MFA_FORMS = {
+    "authenticate": "captions.web.factors.CodeForm",
+    "reauthenticate": "captions.web.factors.CodeAgainForm",
+    "activate_totp": "captions.web.factors.AppForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not needed here, so they say nothing about whose account it is
+MFA_TOTP_ISSUER = "Caption Desk"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds: phones' clocks differ
+SOCIALACCOUNT_ADAPTER = "captions.web.single_sign_on.DeskSocialAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # once joined, an account is known by its number over there
+OIDC_ISSUER = _text("OIDC_ISSUER", "").rstrip("/")
+_issuer = urlsplit(OIDC_ISSUER)
+_is_near = _issuer.hostname in {"localhost", "127.0.0.1", "::1"}
+if OIDC_ISSUER and (
+    not _issuer.hostname or (_issuer.scheme != "https" and not (_issuer.scheme == "http" and _is_near))
+):
+    _refuse("OIDC_ISSUER", "must be an address with https, such as https://login.example.org/realms/desk.")
+OIDC_CLIENT_ID = _text("OIDC_CLIENT_ID", "")
+if OIDC_ISSUER and not OIDC_CLIENT_ID:
+    _refuse("OIDC_CLIENT_ID", "must be set when OIDC_ISSUER is.")
+OIDC_CLIENT_SECRET = _text("OIDC_CLIENT_SECRET", "")
+OIDC_NAME = _text("OIDC_NAME", _issuer.hostname or "")
+OIDC_SIGNUP = _flag("OIDC_SIGNUP", False)
+OIDC_TRUST_EMAIL = _flag("OIDC_TRUST_EMAIL", False)
+OIDC_GROUPS_CLAIM = _text("OIDC_GROUPS_CLAIM", "")
+OIDC_REVIEWERS = _words("OIDC_REVIEWERS", ["reviewers"])
+OIDC_OPERATORS = _words("OIDC_OPERATORS", ["operators"])
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

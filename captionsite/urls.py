@@ -18,4 +18,5 @@ urlpatterns = [
 handler400 = "captions.web.failures.bad_request"
 handler403 = "captions.web.failures.forbidden"
 handler404 = "captions.web.failures.not_found"
+handler429 = "captions.web.failures.too_many"  # the library's own, for its limits
 handler500 = "captions.web.failures.broken"

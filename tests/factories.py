@@ -51,6 +51,13 @@ def browser_of(person: User) -> Client:
     return browser
 
 
+def confirmed(browser: Client) -> Client:
+    """Let the person in a browser type the password again, as steps that change who gets in ask for."""
+    answer = browser.post("/accounts/reauthenticate/", {"password": "correct-horse-battery", "next": "/account/"})
+    assert answer.status_code == 302
+    return browser
+
+
 def picture(
     *, width: int = 64, height: int = 48, colour: str = "navy", format: str = "JPEG", mark: int | None = None
 ) -> bytes:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -54,6 +58,12 @@ class TokenForm(forms.Form):
         error_messages={"required": gettext_lazy("Choose at least one thing that the token may do.")},
     )
 
+    def mint(self, user: User) -> tuple[ApiToken, str]:
+        """Make what was asked for, and give it with its secret."""
+        asked = self.cleaned_data
+        days = int(asked["days"]) if asked["days"] else None
+        return tokens.mint(user=user, name=asked["name"], days=days, scopes=asked["scopes"])
+
 
 @person_only
 @require_GET
@@ -65,8 +75,26 @@ def overview(request: PersonRequest) -> HttpResponse:
     return render(
         request,
         "account_pages/overview.html",
-        {"groups": groups, "live": live, "pictures": sum(counted.values()), **_languages(request)},
+        {
+            "groups": groups,
+            "live": live,
+            "pictures": sum(counted.values()),
+            "factors": _factors(request.user),
+            **_languages(request),
+        },
     )
+
+
+def _factors(user: User) -> dict[str, int]:
+    """Count the person's second factors by kind, and the recovery codes that are left."""
+    found = list(Authenticator.objects.filter(user_id=user.pk))
+    kinds = [one.type for one in found]
+    codes = [one.wrap().get_unused_codes() for one in found if one.type == Authenticator.Type.RECOVERY_CODES]
+    return {
+        "apps": kinds.count(Authenticator.Type.TOTP),
+        "passkeys": kinds.count(Authenticator.Type.WEBAUTHN),
+        "codes": sum(map(len, codes)),
+    }
 
 
 def _languages(request: HttpRequest) -> dict[str, object]:
@@ -76,14 +104,13 @@ def _languages(request: HttpRequest) -> dict[str, object]:
 
 @person_only
 @require_http_methods(["GET", "POST"])
+@reauthentication_required(allow_get=True)
 def token_list(request: PersonRequest) -> HttpResponse:
     """List the person's tokens; POST makes one and shows its secret, this once."""
     secret = made = None
     form = TokenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        asked = form.cleaned_data
-        days = int(asked["days"]) if asked["days"] else None
-        made, secret = tokens.mint(user=request.user, name=asked["name"], days=days, scopes=asked["scopes"])
+        made, secret = form.mint(request.user)
         form = TokenForm()
     rows = ApiToken.objects.filter(user=request.user)
     response = render(
@@ -104,6 +131,18 @@ def token_revoke(request: PersonRequest, token_id: UUID) -> HttpResponseBase:
     words = _("The token “%(name)s” is revoked. Programs that use it are refused from now on.")
     messages.success(request, words % {"name": token.name})
     return redirect("tokens")
+
+
+@person_only
+@require_POST
+def session_end(request: PersonRequest, session_id: int) -> HttpResponseBase:
+    """Log one other browser of the person out."""
+    session = UserSession.objects.filter(user=request.user, pk=session_id).first()
+    if session is None:
+        raise DeskError("not_found")
+    session.end()
+    messages.success(request, _("That browser is logged out."))
+    return redirect("usersessions_list")
 
 
 @require_POST

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from captions import counts, selectors
+from captions import counts, second_factor, selectors
 from captions.counts import Counted
 from captions.models import Account, Image
 from captions.permissions import is_operator, is_reviewer
+from captions.web.passkeys import may_use_passkeys
 from captions.web.script_words import script_words
 
 THEMES = ("light", "dark")
@@ -78,6 +79,21 @@ class Frame:
     def is_reviewer(self) -> bool:
         """Whether the person decides on everybody's captions."""
         return is_reviewer(self._request.user)
+
+    @property
+    def may_use_passkeys(self) -> bool:
+        """Whether browsers make passkeys at this address."""
+        return may_use_passkeys(self._request)
+
+    @cached_property
+    def needs_second_factor(self) -> bool:
+        """Whether the person has to set up a second factor before anything else."""
+        return bool(self.person) and second_factor.is_missing(self._request.user)  # type: ignore[arg-type]  # logged in
+
+    @property
+    def single_sign_on(self) -> str:
+        """The name of the site whose word lets people in, or ""."""
+        return str(settings.OIDC_NAME) if settings.OIDC_ISSUER else ""
 
     @property
     def may_sign_up(self) -> bool:

@@ -55,6 +55,11 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return known(request, "not_found")
 
 
+def too_many(request: HttpRequest) -> HttpResponse:
+    """Answer somebody who asks more often than a limit lets them."""
+    return known(request, "too_many_requests")
+
+
 def broken(request: HttpRequest) -> HttpResponse:
     """Answer an unknown failure: its number, and nothing of the inside."""
     return known(request, "unknown")

@@ -1,6 +1,9 @@
 """Addresses of the pages."""
 
+from allauth.mfa.recovery_codes.views import view_recovery_codes
+from allauth.mfa.totp.views import activate_totp
 from django.urls import include, path
+from django.views.decorators.cache import never_cache
 
 from captions.web import (
     account,
@@ -19,7 +22,9 @@ from captions.web import (
     review_desk,
     saying,
     search,
+    service_page,
     shared,
+    single_sign_on,
     trash_page,
 )
 
@@ -86,6 +91,14 @@ urlpatterns = [
     path("operations/", operations_page.page, name="operations"),
     path("operations/now/", operations_page.now, name="operations_now"),
     path("operations/act/", operations_page.act, name="operations_act"),
+    path("operations/services/", service_page.page, name="services"),
+    path("operations/services/<int:user_id>/switch/", service_page.switch, name="service_switch"),
+    path("operations/services/<int:user_id>/tokens/", service_page.token_make, name="service_tokens"),
+    path(
+        "operations/services/<int:user_id>/tokens/<uuid:token_id>/revoke/",
+        service_page.token_revoke,
+        name="service_token_revoke",
+    ),
     path("imports/", import_pages.overview, name="imports"),
     path("imports/announce/", adding.announce, name="announce_files"),
     path("imports/files/<uuid:upload_id>/", adding.outcome, name="file_outcome"),
@@ -126,6 +139,15 @@ urlpatterns = [
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token_revoke"),
+    path("account/sessions/<int:session_id>/end/", account.session_end, name="session_end"),
     path("preferences/", account.preferences, name="preferences"),
     path("accounts/", include("allauth.account.urls")),
+    # Their secrets must not come back with the browser's "back".
+    path("accounts/2fa/totp/activate/", never_cache(activate_totp), name="mfa_activate_totp"),
+    path("accounts/2fa/recovery-codes/", never_cache(view_recovery_codes), name="mfa_view_recovery_codes"),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/oidc/cancelled/", single_sign_on.cancelled, name="socialaccount_login_cancelled"),
+    path("accounts/oidc/<str:provider_id>/login/", single_sign_on.log_in, name="openid_connect_login"),
+    path("accounts/oidc/<str:provider_id>/login/callback/", single_sign_on.come_back, name="openid_connect_callback"),
+    path("accounts/sessions/", include("allauth.usersessions.urls")),
 ]

@@ -70,7 +70,7 @@ def other(stranger: User, api_of: Callable[[User], Api]) -> Api:
 def page(owner: User) -> Api:
     """The owner's signed-in page, held to CSRF as a browser is."""
     client = Api(enforce_csrf_checks=True)
-    client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.force_login(owner)
     return client
 
 

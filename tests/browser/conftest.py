@@ -91,7 +91,7 @@ class Window:
         page = self.go("/accounts/login/")
         page.get_by_label("User name or e-mail address").fill(person.name)
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Log in", exact=True).click()
         page.wait_for_url(f"{self.url}/")
         return page
 

@@ -52,7 +52,8 @@ def test_it_makes_one_secret_key_for_its_owner_only_and_keeps_it(tmp_path):
         ("PORT", "eighty"), ("PORT", "70000"), ("ALLOW_SIGNUP", "perhaps"), ("CAPTION_PRECISION", "fp12"),
         ("LEASE_SECONDS", "nan"), ("LEASE_SECONDS", "-1"), ("DATABASE_URL", "mysql://x/y"), ("REDIS_URL", "amqp://x"),
         ("SECRET_KEY", "short"), ("PUBLIC_URL", "captions.example.org"), ("LOG_LEVEL", "loud"), ("MAX_FRAMES", "1e3"),
-        ("DATA_DIR", "/proc/nowhere"),
+        ("DATA_DIR", "/proc/nowhere"), ("REQUIRE_SECOND_FACTOR", "yes"), ("OIDC_ISSUER", "http://login.example.org"),
+        ("OIDC_ISSUER", "login.example.org"),
     ],
 )  # fmt: skip
 def test_it_refuses_to_start_and_names_the_variable(tmp_path, name, value):
