@@ -307,6 +307,8 @@ def _refused(
     if text:  # there is nothing left to decide, but words are never thrown away
         context = {"image": image, "text": text, "problem": error, "choice": choice}
         return render(request, "review/kept.html", context, status=error.failure.status)
+    if image is None:  # it is gone, or was never this person's
+        raise error
     messages.error(request, error.detail, extra_tags=error.code)
     return redirect(reverse("review") + choice.query)
 

@@ -100,7 +100,9 @@ def test_it_is_made_given_a_token_and_switched_off_on_the_page(operator: Client)
     page = operator.post("/operations/services/", {"name": "robot", "role": "reviewers"}, follow=True)
     robot = User.objects.get(username="robot")
     assert page.redirect_chain[-1][0] == f"/operations/services/{robot.pk}/tokens/"
-    answer = operator.post(f"/operations/services/{robot.pk}/tokens/", {"name": "nightly", "days": "30", "scopes": ["images:read"]})
+    answer = operator.post(
+        f"/operations/services/{robot.pk}/tokens/", {"name": "nightly", "days": "30", "scopes": ["images:read"]}
+    )
     secret = re.search(r"cdesk_[\w-]{20,}", answer.content.decode())[0]
     assert answer["Cache-Control"] == "no-store"
     headers = {"Authorization": f"Bearer {secret}"}

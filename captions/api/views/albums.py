@@ -175,8 +175,9 @@ class Shares(AlbumView):
     )
     def post(self, request: Request, album_id: UUID) -> Response:
         """Whoever has it already gets the new role."""
+        album = self.own(album_id)
         asked = _read(ShareBody, request)
-        shared = albums.share(album=self.own(album_id), with_whom=asked["user"], role=asked["role"])
+        shared = albums.share(album=album, with_whom=asked["user"], role=asked["role"])
         return Response(self.get_serializer(shared).data, 201)
 
 
