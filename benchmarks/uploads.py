@@ -40,10 +40,11 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TRIES: Final = 200
 #: The longest that a client waits before it hangs up, in seconds.
 PATIENCE: Final = 0.5
-_QUIET: Final = {
-    "THROTTLE_PERSON": "10000000/min",
-    "THROTTLE_ADDRESS": "10000000/min",
-    "QUEUE_LIMIT_PER_OWNER": "10000000",
+_ENDLESS: Final = "10000000"
+_UNLIMITED: Final = {
+    "THROTTLE_PERSON": f"{_ENDLESS}/min",
+    "THROTTLE_ADDRESS": f"{_ENDLESS}/min",
+    "QUEUE_LIMIT_PER_OWNER": _ENDLESS,
 }
 
 
