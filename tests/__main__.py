@@ -39,12 +39,11 @@ WEB_HALF = (
         "media",
         "models",
         "operations",
-        "outbound",
         "quality",
     ),
     *("review", "search", "uploads", "web", "webhooks"),
 )
-WITHOUT_DATABASE = ("decoder", "project")
+WITHOUT_DATABASE = ("decoder", "outbound", "project")
 WORKER_HALF = ("command", "demo", "engine", "worker")
 PROCESSES = ("faults", "story", "browser", "clients")
 

@@ -20,9 +20,18 @@ from tests.factories import browser_of
 from tests.services import RedisServer, redis_server
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Hash passwords quickly, in this process alone: the tests of real processes log in with the product's hasher."""
     settings.PASSWORD_HASHERS = ["tests.passwords.OneRound"]
+    config.addinivalue_line("markers", "one_database: asks nothing that databases answer differently")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run on SQLite alone what says by its mark that another database would tell nothing new."""
+    if os.environ.get("DESK_TEST_DATABASE") == "postgres":
+        elsewhere = [item for item in items if item.get_closest_marker("one_database")]
+        items[:] = [item for item in items if not item.get_closest_marker("one_database")]
+        config.hook.pytest_deselected(items=elsewhere)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from django.core.management import CommandError, call_command
 
 from captions.api.contract import breaking_changes
 
+pytestmark = pytest.mark.one_database
+
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 IMAGES = "/api/v1/images/"
 JOBS = "/api/v1/images/{image_id}/jobs/"

@@ -19,6 +19,8 @@ from captions.errors import FAILURES
 from captions.scopes import Scope
 from tests import factories
 
+pytestmark = pytest.mark.one_database
+
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {"schema", "docs", "api-unknown", None}
 

@@ -32,6 +32,8 @@ from captions.scopes import Scope
 from tests import factories
 from tests.api.conftest import Api, codes
 
+pytestmark = pytest.mark.one_database
+
 # The changing ones last: no address has both of them.
 METHODS = ("get", "head", "put", "patch", "options", "trace", "delete", "post")
 OPEN = {"schema", "docs", "api-unknown", None}  # they show nothing of anybody's

@@ -1,9 +1,12 @@
 """Comparing captions by words."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captions.web.difference import difference
+
+pytestmark = pytest.mark.one_database
 
 words = st.sampled_from(["a", "red", "green", "ring", "star", "above", "below", "the"])
 captions = st.lists(words, max_size=12).map(" ".join)

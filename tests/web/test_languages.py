@@ -18,6 +18,8 @@ from captions.models import Import, Upload
 from tests.web import builders
 from tests.web.test_pages import addresses
 
+pytestmark = pytest.mark.one_database
+
 GERMAN = {"Accept-Language": "de-DE,de;q=0.9,en;q=0.5"}
 # Short words that every English sentence has, and German ones have not; and the words of the house.
 ENGLISH = re.compile(

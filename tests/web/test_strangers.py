@@ -24,6 +24,8 @@ from captions.models import AutoApproveRun, Caption, Image, Import, SavedSearch,
 from tests import factories
 from tests.factories import confirmed
 
+pytestmark = pytest.mark.one_database
+
 METHODS = ("get", "head", "options", "put", "patch", "delete", "post")
 WORDS = "words that only olga may read"
 #: Parts of addresses that name no one's thing: a model, a provider, the library's own addresses,
