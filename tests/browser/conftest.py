@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -28,12 +29,26 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dic
     return {**browser_type_launch_args, "executable_path": path, "args": CHROMIUM.split()}
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk with a web server."""
+@pytest.fixture(scope="session")
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk with a web server, for all files whose tests leave it as it was but for their own people's pictures."""
     with desk(tmp_path_factory.mktemp("desk")) as made:
         made.start_web()
         yield made
+
+
+@pytest.fixture(scope="module")
+def own_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same for one file: because it has workers, reviewers or operators, who would change what others see."""
+    with desk(tmp_path_factory.mktemp("desk")) as made:
+        made.start_web()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(shared_desk: Desk) -> Desk:
+    """The desk of a file's tests."""
+    return shared_desk
 
 
 @dataclass
@@ -97,19 +112,24 @@ class Window:
 
 
 _MAKE_PEOPLE = """
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from captions import tokens
-for number in range(1, 21):
-    user = User.objects.create_user(f"person{number}", f"person{number}@example.org", "correct-horse-battery")
+password = make_password("correct-horse-battery")  # once: it takes half a second, as it should
+for number in range(1, 121):
+    user = User.objects.create(username=f"person{number}", email=f"person{number}@example.org", password=password)
     print(user.username, tokens.mint(user=user, name="tests")[1])
 """
+_CROWDS: dict[Path, Iterator[Person]] = {}
 
 
 @pytest.fixture(scope="module")
 def people(running: Desk) -> Iterator[Person]:
     """People nobody has been yet; made all at once, because each command of the desk takes seconds to start."""
-    lines = running.run("shell", "-v0", "-c", _MAKE_PEOPLE).stdout.splitlines()
-    return iter([Person(running, *line.split()) for line in lines if line.startswith("person")])
+    if running.folder not in _CROWDS:
+        lines = running.run("shell", "-v0", "-c", _MAKE_PEOPLE).stdout.splitlines()
+        _CROWDS[running.folder] = iter([Person(running, *line.split()) for line in lines if line.startswith("person")])
+    return _CROWDS[running.folder]
 
 
 @pytest.fixture

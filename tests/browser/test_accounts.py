@@ -15,6 +15,12 @@ from tests.browser.test_pages import violations
 from tests.harness import Desk
 
 
+@pytest.fixture(scope="module")
+def running(own_desk: Desk) -> Desk:
+    """A desk of this file's own: its operators and service accounts are seen by all."""
+    return own_desk
+
+
 def code(secret: str, *, steps: int = 0) -> str:
     """Give what an authenticator app shows, so many steps of 30 seconds from now."""
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))

@@ -20,6 +20,13 @@ from tests.browser.test_pages import violations
 from tests.harness import Desk, until
 from worker.demo.scenes import jpeg, make_scene
 
+
+@pytest.fixture(scope="module")
+def running(own_desk: Desk) -> Desk:
+    """A desk of this file's own: its web server is started anew."""
+    return own_desk
+
+
 MIB = 1024 * 1024
 expect.set_options(timeout=60_000)  # large files take longer than five seconds on a busy machine
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MakeWindow, Person
 from tests.browser.test_pages import violations
+from tests.harness import Desk
+
+
+@pytest.fixture(scope="module")
+def running(own_desk: Desk) -> Desk:
+    """A desk of this file's own: it has workers."""
+    return own_desk
+
 
 _TWO_MODELS = """
 from django.contrib.auth.models import User

@@ -11,6 +11,13 @@ from tests.browser.conftest import MakeWindow, Person
 from tests.browser.test_pages import violations
 from tests.harness import Desk
 
+
+@pytest.fixture(scope="module")
+def running(own_desk: Desk) -> Desk:
+    """A desk of this file's own: its operators pause the queue."""
+    return own_desk
+
+
 _OPERATOR = """
 from django.contrib.auth.models import Group, User
 from tests.web import builders

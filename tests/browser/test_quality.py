@@ -12,6 +12,13 @@ from tests.browser.conftest import MakeWindow, Person
 from tests.browser.test_pages import violations
 from tests.harness import Desk
 
+
+@pytest.fixture(scope="module")
+def running(own_desk: Desk) -> Desk:
+    """A desk of this file's own: its rule approves drafts."""
+    return own_desk
+
+
 _LEARNED = """
 from django.contrib.auth.models import Group, User
 from captions import auto_approve, calibration
