@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from captions import selectors, tokens
+from captions import selectors, tokens, webhooks
 from captions.errors import DeskError
 from captions.models import ApiToken
 from captions.scopes import Scope
@@ -61,12 +61,13 @@ def overview(request: PersonRequest) -> HttpResponse:
     """Show who the person is here, and the ways to change it."""
     groups = [group.name for group in request.user.groups.order_by("name")]
     live = ApiToken.objects.filter(user=request.user, revoked_at=None).count()
-    counted = selectors.tally(request.user)
-    return render(
-        request,
-        "account_pages/overview.html",
-        {"groups": groups, "live": live, "pictures": sum(counted.values()), **_languages(request)},
-    )
+    context = {
+        "groups": groups,
+        "live": live,
+        "hooks": webhooks.of(request.user).count(),
+        "pictures": sum(selectors.tally(request.user).values()),
+    }
+    return render(request, "account_pages/overview.html", {**context, **_languages(request)})
 
 
 def _languages(request: HttpRequest) -> dict[str, object]:

@@ -21,6 +21,7 @@ from captions.web import (
     search,
     shared,
     trash_page,
+    webhooks_page,
 )
 
 _picture = [
@@ -71,6 +72,15 @@ _trial = [
     path("apply/<uuid:arm_id>/", lab_page.apply, name="trial_apply"),
     path("take-over/", lab_page.take_over, name="trial_take_over"),
     path("discard/", lab_page.discard, name="trial_discard"),
+]
+_webhook = [
+    path("", webhooks_page.page, name="webhook"),
+    path("live/", webhooks_page.live, name="webhook_live"),
+    path("switch/", webhooks_page.switch, name="webhook_switch"),
+    path("secret/", webhooks_page.secret, name="webhook_secret"),
+    path("test/", webhooks_page.test, name="webhook_test"),
+    path("delete/", webhooks_page.delete, name="webhook_delete"),
+    path("messages/<uuid:delivery_id>/again/", webhooks_page.again, name="webhook_again"),
 ]
 urlpatterns = [
     path("", gallery.gallery, name="gallery"),
@@ -126,6 +136,8 @@ urlpatterns = [
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token_revoke"),
+    path("account/webhooks/", webhooks_page.index, name="webhooks"),
+    path("account/webhooks/<uuid:webhook_id>/", include(_webhook)),
     path("preferences/", account.preferences, name="preferences"),
     path("accounts/", include("allauth.account.urls")),
 ]
