@@ -82,6 +82,7 @@ def test_it_says_everything_that_is_wrong_and_keeps_what_was_typed(olga: Client)
     answer = olga.post("/account/webhooks/", {"name": " ", "url": "http://127.0.0.1/x", "events": []})
     assert answer.status_code == 400
     assert bad_fields(answer) == ["Name", "Address", "What is it told?"]
+    assert "Nothing was saved. Correct what is marked." in words(answer)
     assert FAILURES["webhook_name"].words in words(answer)
     assert FAILURES["address_refused"].words in words(answer)
     assert FAILURES["webhook_events"].words in words(answer)
@@ -131,6 +132,7 @@ def test_it_changes_nothing_when_something_is_wrong(olga: Client, hook: Webhook)
     answer = olga.post(f"/account/webhooks/{hook.pk}/", {"name": "Shop", "url": "nowhere", "events": ["job.failed"]})
     assert answer.status_code == 400
     assert bad_fields(answer) == ["Address"]
+    assert "Nothing was saved. Correct what is marked." in words(answer)
     assert "<h1>Website</h1>" in answer.content.decode()
     assert 'value="nowhere"' in answer.content.decode()
     hook.refresh_from_db()
@@ -171,7 +173,7 @@ def test_it_gives_a_new_secret_once_beside_which_the_old_one_signs(olga: Client,
     assert webhooks.keys(hook) == [base64.b64decode(secret_on(answer).removeprefix("whsec_")), old]
     later = olga.get(f"/account/webhooks/{hook.pk}/")
     assert secret_on(answer) not in unescape(later.content.decode())
-    assert "Another new one would end it at once." in words(later)
+    assert "Another new one would end the former at once." in words(later)
 
 
 def test_it_sends_a_test_message_and_shows_the_answer(olga: Client, heard: Webhook, server: Answers) -> None:
