@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.contrib.auth.models import User
@@ -62,20 +62,28 @@ def change(
     is_on: bool | None = None,
 ) -> Webhook:
     """Change what is given. Switching it on again forgets its failures. Raises the DeskErrors of `make`."""
+    changes: dict[str, Any] = {}
     if name is not None:
-        webhook.name = _name(name)
+        changes["name"] = _name(name)
     if url is not None:
         outbound.check(url)
-        webhook.url = url
+        changes["url"] = url
     if events is not None:
-        webhook.events = _events(events)
-    if is_on is True and webhook.off:
-        webhook.off, webhook.failing_since = "", None
-    elif is_on is False and not webhook.off:
-        webhook.off = Webhook.Off.BY_PERSON
-    webhook.save(update_fields=["name", "url", "events", "off", "failing_since"])
-    if webhook.off:
-        give_up(webhook)
+        changes["events"] = _events(events)
+    with transaction.atomic():
+        # Held: it may be switched off for its failures at this very moment.
+        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+        if held is None:
+            raise DeskError("not_found")
+        if is_on is True and held.off:
+            changes |= {"off": "", "failing_since": None}
+        elif is_on is False and not held.off:
+            changes["off"] = Webhook.Off.BY_PERSON
+        if changes:
+            Webhook.objects.filter(pk=held.pk).update(**changes)
+        if changes.get("off"):
+            give_up(held)
+    webhook.refresh_from_db()
     return webhook
 
 

@@ -40,6 +40,8 @@ PAGES: Final = (
     ("trash", "The trash.", "/trash/"),
     ("account", "The account.", "/account/"),
     ("tokens", "Tokens for programs.", "/account/tokens/"),
+    ("webhooks", "Programs that are told what happens.", "/account/webhooks/"),
+    ("webhook", "One of them: how it does, and what it was told.", "/account/webhooks/{hook}/"),
     ("login", "Logging in.", "/accounts/login/"),
 )  # fmt: skip
 WIDTHS: Final = {390: 844, 1280: 900, 1920: 1080}
@@ -47,10 +49,13 @@ OUTSIDE: Final = {"login", "shared"}
 
 FILL: Final = """
 import io
+from datetime import timedelta
 from django.contrib.auth.models import Group, User
-from captions import albums, ingest, jobs, lab, review, tags, tokens, trash
+from django.utils import timezone
+from captions import albums, ingest, jobs, lab, outbox, review, tags, tokens, trash, webhooks
 from captions.drafts import Draft
-from captions.models import CaptionJob
+from captions.models import CaptionJob, WebhookAttempt, WebhookDelivery
+from captions.models.webhook import EventType
 from captions.params import GenerationParams
 from tests.web import builders
 from worker.demo.scenes import jpeg, make_scene
@@ -105,7 +110,21 @@ jobs.complete(
 )
 for image in images[20:23]:
     jobs.request(image=image, chosen={"num_beams": 8})
-print("ids", f"draft={images[1].pk}", f"album={album.pk}", f"link={secret}", f"trial={trial.pk}")
+site, _ = webhooks.make(owner=user, name="Website", url="https://example.org/captions", events=EventType.values[3:6])
+shop, _ = webhooks.make(owner=user, name="Print shop", url="https://example.net/in", events=["caption.approved"])
+for image in images[9:13]:
+    outbox.note(
+        type=EventType.CAPTION_APPROVED, owner_id=user.pk, image_id=image.pk, data={"decision": "approve"}
+    )
+told = (("pending", ()), ("failed", (("address_too_slow", None), ("", 503))), ("delivered", (("", 500), ("", 200))))
+for number, delivery in enumerate(site.deliveries.order_by("-created_at")):
+    state, tries = told[min(number, 2)]
+    for error, status in tries:
+        WebhookAttempt.objects.create(delivery=delivery, error=error, status=status, answer="{}", seconds=0.21)
+    due = timezone.now() + timedelta(minutes=5) if state == "pending" else None
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(state=state, tries=len(tries), due_at=due)
+webhooks.change(webhook=shop, is_on=False)
+print("ids", f"hook={site.pk}", f"draft={images[1].pk}", f"album={album.pk}", f"link={secret}", f"trial={trial.pk}")
 """
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from captions import selectors, tokens
+from captions import selectors, tokens, webhooks
 from captions.errors import DeskError
 from captions.models import ApiToken
 from captions.scopes import Scope
@@ -71,6 +71,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     """Show who the person is here, and the ways to change it."""
     groups = [group.name for group in request.user.groups.order_by("name")]
     live = ApiToken.objects.filter(user=request.user, revoked_at=None).count()
+<<<<<<< HEAD
     counted = selectors.tally(request.user)
     return render(
         request,
@@ -83,6 +84,15 @@ def overview(request: PersonRequest) -> HttpResponse:
             **_languages(request),
         },
     )
+=======
+    context = {
+        "groups": groups,
+        "live": live,
+        "hooks": webhooks.of(request.user).count(),
+        "pictures": sum(selectors.tally(request.user).values()),
+    }
+    return render(request, "account_pages/overview.html", {**context, **_languages(request)})
+>>>>>>> hooks
 
 
 def _factors(user: User) -> dict[str, int]:

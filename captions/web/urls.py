@@ -26,6 +26,7 @@ from captions.web import (
     shared,
     single_sign_on,
     trash_page,
+    webhooks_page,
 )
 
 _picture = [
@@ -76,6 +77,15 @@ _trial = [
     path("apply/<uuid:arm_id>/", lab_page.apply, name="trial_apply"),
     path("take-over/", lab_page.take_over, name="trial_take_over"),
     path("discard/", lab_page.discard, name="trial_discard"),
+]
+_webhook = [
+    path("", webhooks_page.page, name="webhook"),
+    path("live/", webhooks_page.live, name="webhook_live"),
+    path("switch/", webhooks_page.switch, name="webhook_switch"),
+    path("secret/", webhooks_page.secret, name="webhook_secret"),
+    path("test/", webhooks_page.test, name="webhook_test"),
+    path("delete/", webhooks_page.delete, name="webhook_delete"),
+    path("messages/<uuid:delivery_id>/again/", webhooks_page.again, name="webhook_again"),
 ]
 urlpatterns = [
     path("", gallery.gallery, name="gallery"),
@@ -139,7 +149,12 @@ urlpatterns = [
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token_revoke"),
+<<<<<<< HEAD
     path("account/sessions/<int:session_id>/end/", account.session_end, name="session_end"),
+=======
+    path("account/webhooks/", webhooks_page.index, name="webhooks"),
+    path("account/webhooks/<uuid:webhook_id>/", include(_webhook)),
+>>>>>>> hooks
     path("preferences/", account.preferences, name="preferences"),
     path("accounts/", include("allauth.account.urls")),
     # Their secrets must not come back with the browser's "back".

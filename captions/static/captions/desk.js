@@ -157,6 +157,9 @@ desk.came = (before, after) => {};
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   const { target, fragment } = event.detail;
   const fresh = fragment.firstElementChild;
+  target.querySelectorAll("details[data-stay][open]").forEach(({ id }) => {  // what somebody unfolded stays unfolded
+    fragment.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  });
   if (fresh?.hasAttribute("data-live")) {
     // A heading that focus was led to is no control: htmx puts focus back on its successor.
     const active = document.activeElement;
