@@ -71,28 +71,14 @@ def overview(request: PersonRequest) -> HttpResponse:
     """Show who the person is here, and the ways to change it."""
     groups = [group.name for group in request.user.groups.order_by("name")]
     live = ApiToken.objects.filter(user=request.user, revoked_at=None).count()
-<<<<<<< HEAD
-    counted = selectors.tally(request.user)
-    return render(
-        request,
-        "account_pages/overview.html",
-        {
-            "groups": groups,
-            "live": live,
-            "pictures": sum(counted.values()),
-            "factors": _factors(request.user),
-            **_languages(request),
-        },
-    )
-=======
     context = {
         "groups": groups,
         "live": live,
         "hooks": webhooks.of(request.user).count(),
         "pictures": sum(selectors.tally(request.user).values()),
+        "factors": _factors(request.user),
     }
     return render(request, "account_pages/overview.html", {**context, **_languages(request)})
->>>>>>> hooks
 
 
 def _factors(user: User) -> dict[str, int]:

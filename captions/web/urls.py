@@ -149,12 +149,9 @@ urlpatterns = [
     path("account/", account.overview, name="account"),
     path("account/tokens/", account.token_list, name="tokens"),
     path("account/tokens/<uuid:token_id>/revoke/", account.token_revoke, name="token_revoke"),
-<<<<<<< HEAD
     path("account/sessions/<int:session_id>/end/", account.session_end, name="session_end"),
-=======
     path("account/webhooks/", webhooks_page.index, name="webhooks"),
     path("account/webhooks/<uuid:webhook_id>/", include(_webhook)),
->>>>>>> hooks
     path("preferences/", account.preferences, name="preferences"),
     path("accounts/", include("allauth.account.urls")),
     # Their secrets must not come back with the browser's "back".
