@@ -136,6 +136,16 @@ _FAILURES: Final = (
     ),
     Failure("nothing_to_export", _("There is no picture to export here.")),
     Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),
+    # Labelling tools
+    Failure(
+        "label_config_wrong",
+        _("This labelling set-up has no TextArea that belongs to an Image. Add one named “caption”."),
+    ),
+    Failure("xml_unreadable", _("This XML is damaged, so it cannot be read. Export it again.")),
+    Failure(
+        "xml_declares_type",
+        _("This XML has a DOCTYPE, which is never read here: it can name other files. Export it without."),
+    ),
     # Uploads in pieces
     Failure("upload_header_wrong", _("A header of this upload is missing or cannot be read.")),
     Failure(

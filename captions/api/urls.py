@@ -12,6 +12,7 @@ from captions.api.views import (
     hugging_face,
     images,
     jobs,
+    label_studio,
     me,
     models,
     openai,
@@ -84,5 +85,12 @@ compatible: list[URLPattern] = [
     re_path(r"^v1/models/?$", openai.OpenAIModels.as_view(), name="openai-models"),
     re_path(r"^v1/models/(?P<model>.+?)/?$", openai.OneOpenAIModel.as_view(), name="openai-model"),
     re_path(r"^v1/", openai.OpenAIUnknown.as_view(), name="openai-unknown"),
+    re_path(r"^label-studio/health/?$", label_studio.Health.as_view(), name="label-studio-health"),
+    re_path(r"^label-studio/setup/?$", label_studio.Setup.as_view(), name="label-studio-setup"),
+    re_path(
+        r"^label-studio/predict/?$", waits_for_job(label_studio.Predict.as_view()), name="label-studio-predict"
+    ),
+    re_path(r"^label-studio/webhook/?$", label_studio.Webhook.as_view(), name="label-studio-webhook"),
+    re_path(r"^label-studio/", label_studio.LabelStudioUnknown.as_view(), name="label-studio-unknown"),
     re_path(r"^models/(?P<model>.+?)/?$", waits_for_job(hugging_face.ImageToText.as_view()), name="hugging-face"),
 ]
