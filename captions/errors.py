@@ -135,7 +135,7 @@ _FAILURES: Final = (
         _("Up to 1,000 selected pictures can be exported. Put them into an album or search for them, then export it."),
     ),
     Failure("nothing_to_export", _("There is no picture to export here.")),
-    Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),
+    Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl, zip, label-studio or cvat.")),
     # Labelling tools
     Failure(
         "label_config_wrong",

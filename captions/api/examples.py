@@ -294,6 +294,33 @@ def _body(name: str, value: Any) -> OpenApiExample:
     return OpenApiExample(name, value, request_only=True, media_type="application/json")
 
 
+_TASK: Final = {
+    "data": {
+        "image": "https://captions.example.org/labelled/WzEsIjAxOTlmM2EyLi4uIl0.1wXyZa.signature/",
+        "id": _IMAGE_ID,
+        "sha256": "9f2c8d1e0b7a6f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0f9e8d7c",
+        "filename": "shapes.jpg",
+        "title": "",
+        "state": "draft",
+    },
+    "annotations": [],
+    "predictions": [
+        {
+            "model_version": "demo@1",
+            "score": 0.83,
+            "result": [
+                {
+                    "id": _DRAFT_ID,
+                    "from_name": "caption",
+                    "to_name": "image",
+                    "type": "textarea",
+                    "value": {"text": [DRAFT["text"]]},
+                }
+            ],
+        }
+    ],
+}
+
 # drf-spectacular puts the example of a row into the wrapping of a page by itself.
 IMAGES: Final = [_answer("A picture with a draft", _IMAGE)]
 IMAGE_WITH_JOBS: Final = [_answer("A picture with a draft", _WITH_JOBS)]
@@ -380,3 +407,4 @@ NEW_DELIVERY: Final = [_answer("On its way", _PING, 201)]
 REPLAYED_DELIVERY: Final = [
     _answer("On its way again", {**_DELIVERY, "state": "pending", "due_at": "2026-03-02T10:00:00Z"})
 ]
+EXPORT: Final = [_answer("A task for Label Studio", [_TASK])]

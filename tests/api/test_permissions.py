@@ -103,6 +103,7 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-upload", "get"): Right(200, 404, 404),
     ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
     ("api-upload", "delete"): Right(204, 404, 404),
+    ("api-exports", "get"): same(400),  # without a format; they have their own tests
     ("api-events", "get"): same(200),
     ("api-job-events", "get"): Right(200, 404, 200),
     ("api-webhooks", "get"): same(200),
