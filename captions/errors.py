@@ -141,6 +141,16 @@ _FAILURES: Final = (
         "label_config_wrong",
         _("This labelling set-up has no TextArea that belongs to an Image. Add one named “caption”."),
     ),
+    Failure(
+        "labels_unreadable",
+        _("This is neither Label Studio's JSON export nor CVAT's XML 1.1. Export it again, in one of these formats."),
+    ),
+    Failure("labels_empty", _("There are no captions in this file. Label some pictures, then export it again.")),
+    Failure("labels_too_many", _("Up to 2,000 captions are taken at once. Send the rest in another file."), 413),
+    Failure(
+        "label_unmatched", _("No picture of yours has this name. Add the picture, then import the file again."), 404
+    ),
+    Failure("label_ambiguous", _("Several pictures of yours have this name. Write the words on the right one."), 409),
     Failure("xml_unreadable", _("This XML is damaged, so it cannot be read. Export it again.")),
     Failure(
         "xml_declares_type",

@@ -42,13 +42,15 @@ def read(data: bytes | str, reader: Reader) -> None:
     def end(name: str) -> None:
         reader.end(name, "".join(texts.pop()))
 
+    def write(text: str) -> None:
+        texts[-1].append(text)
+
     def refuse(*_declared: object) -> None:
         raise DeskError("xml_declares_type")
 
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = lambda text: texts[-1].append(text)
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = write, refuse
     try:
         parser.Parse(data, True)
     except (expat.ExpatError, LookupError, ValueError):  # the last two: an encoding that nobody knows, or a wrong one

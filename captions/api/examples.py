@@ -408,3 +408,35 @@ REPLAYED_DELIVERY: Final = [
     _answer("On its way again", {**_DELIVERY, "state": "pending", "due_at": "2026-03-02T10:00:00Z"})
 ]
 EXPORT: Final = [_answer("A task for Label Studio", [_TASK])]
+CAPTION_IMPORT: Final = [
+    _body(
+        "A task from Label Studio",
+        [
+            {
+                "id": 1,
+                "data": {"image": "https://example.org/shapes.jpg", "id": _IMAGE_ID},
+                "annotations": [
+                    {"result": [{"from_name": "caption", "to_name": "image", "type": "textarea",
+                                 "value": {"text": [WRITTEN["text"]]}}]}
+                ],
+            }
+        ],
+    ),
+    _answer(
+        "One new, one without its picture",
+        {
+            "written": 1,
+            "known": 0,
+            "approved": 0,
+            "drafts": 0,
+            "left": 1,
+            "unmatched": [
+                {
+                    "picture": "harbour.jpg",
+                    "code": "label_unmatched",
+                    "detail": "No picture of yours has this name. Add the picture, then import the file again.",
+                }
+            ],
+        },
+    ),
+]  # fmt: skip

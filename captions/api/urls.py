@@ -7,6 +7,7 @@ from django.urls.resolvers import URLPattern
 
 from captions.api.views import (
     albums,
+    caption_imports,
     captions,
     documents,
     exports,
@@ -73,6 +74,7 @@ urlpatterns: list[URLPattern] = [
     path(_WEBHOOK + "deliveries/", webhooks.Deliveries.as_view(), name="api-webhook-deliveries"),
     path(_WEBHOOK + "deliveries/<uuid:delivery_id>/replay/", webhooks.Replay.as_view(), name="api-webhook-replay"),
     path("v1/exports/", exports.Exports.as_view(), name="api-exports"),
+    path("v1/imports/captions/", caption_imports.CaptionImports.as_view(), name="api-caption-imports"),
     path("v1/uploads/", uploads.Uploads.as_view(), name="api-uploads"),
     path("v1/uploads/<uuid:upload_id>/", uploads.OneUpload.as_view(), name="api-upload"),
     path("schema/", documents.Schema.as_view(), name="schema"),
@@ -89,9 +91,7 @@ compatible: list[URLPattern] = [
     re_path(r"^v1/", openai.OpenAIUnknown.as_view(), name="openai-unknown"),
     re_path(r"^label-studio/health/?$", label_studio.Health.as_view(), name="label-studio-health"),
     re_path(r"^label-studio/setup/?$", label_studio.Setup.as_view(), name="label-studio-setup"),
-    re_path(
-        r"^label-studio/predict/?$", waits_for_job(label_studio.Predict.as_view()), name="label-studio-predict"
-    ),
+    re_path(r"^label-studio/predict/?$", waits_for_job(label_studio.Predict.as_view()), name="label-studio-predict"),
     re_path(r"^label-studio/webhook/?$", label_studio.Webhook.as_view(), name="label-studio-webhook"),
     re_path(r"^label-studio/", label_studio.LabelStudioUnknown.as_view(), name="label-studio-unknown"),
     re_path(r"^models/(?P<model>.+?)/?$", waits_for_job(hugging_face.ImageToText.as_view()), name="hugging-face"),

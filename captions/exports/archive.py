@@ -68,7 +68,7 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def kind(user: User, image: Image) -> media.Kind:
-    """Say which of a picture's files a person gets: the original of their own alone, which may say where it was taken."""
+    """Say which of a picture's files a person gets: of others', the original may say where it was taken."""
     return media.Kind.ORIGINAL if image.owner_id == user.pk else media.Kind.SCREEN
 
 

@@ -74,12 +74,13 @@ def _size(user: User, image: Image) -> tuple[int, int]:
 
 def _image(place: int, name: str, image: Image, size: tuple[int, int]) -> str:
     caption = image.published_caption or image.caption
+    is_draft = image.published_caption is None and caption is not None and caption.kind == Caption.Kind.GENERATED
     head = f'  <image id="{place}" name="{_xml(name)}" width="{size[0]}" height="{size[1]}">\n'
-    return f"{head}{_tag(caption) if caption else ''}  </image>\n"
+    return f"{head}{_tag(caption, is_draft=is_draft) if caption else ''}  </image>\n"
 
 
-def _tag(caption: Caption) -> str:
-    source = "auto" if caption.kind == Caption.Kind.GENERATED else "manual"
+def _tag(caption: Caption, *, is_draft: bool) -> str:
+    source = "auto" if is_draft else "manual"
     attribute = f'<attribute name="{ATTRIBUTE}">{_xml(caption.text)}</attribute>'
     return f'    <tag label="{LABEL}" source="{source}">\n      {attribute}\n    </tag>\n'
 

@@ -104,6 +104,7 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
     ("api-upload", "delete"): Right(204, 404, 404),
     ("api-exports", "get"): same(400),  # without a format; they have their own tests
+    ("api-caption-imports", "post"): same(400),  # without a file; they have their own tests
     ("api-events", "get"): same(200),
     ("api-job-events", "get"): Right(200, 404, 200),
     ("api-webhooks", "get"): same(200),
@@ -131,7 +132,8 @@ WRITING: dict[str, Scope] = {
         Scope.IMAGES_WRITE,
     ),
     **dict.fromkeys(
-        ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-job-cancel", "api-job-retry"),
+        ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-job-cancel", "api-job-retry",
+         "api-caption-imports"),
         Scope.CAPTIONS_WRITE,
     ),
     **dict.fromkeys(("api-image-review", "api-image-review-undo", "api-review-next"), Scope.REVIEWS_WRITE),

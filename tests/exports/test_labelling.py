@@ -153,7 +153,7 @@ def opened(data):
 
 def test_it_packs_pictures_with_their_words_as_tags(owner):
     image = make_image(owner, "draft", files=True, filename="sea.jpg", text="a boat")
-    review.edit(image=image, reviewer=owner, text="Masts < 3 & a \"boat\".")
+    review.edit(image=image, reviewer=owner, text='Masts < 3 & a "boat".')
     packed, annotations = opened(written("cvat", owner))
     assert annotations.findtext("version") == "1.1"
     assert annotations.findtext("meta/task/size") == "1"
@@ -163,7 +163,7 @@ def test_it_packs_pictures_with_their_words_as_tags(owner):
     assert one.attrib == {"id": "0", "name": f"{image.sha256}/sea.jpg", "width": "64", "height": "48"}
     [tag] = one.findall("tag")
     assert tag.attrib == {"label": "caption", "source": "manual"}
-    assert [(value.get("name"), value.text) for value in tag] == [("text", "Masts < 3 & a \"boat\".")]
+    assert [(value.get("name"), value.text) for value in tag] == [("text", 'Masts < 3 & a "boat".')]
     with default_storage.open(media.original(image)) as original:
         assert packed.read(f"images/{image.sha256}/sea.jpg") == original.read()
 

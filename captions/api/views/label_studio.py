@@ -116,14 +116,14 @@ class Predict(LabelStudioView):
         tasks, control = _tasks(body), _control(body, "label_config")
         asked = [self._ask(task, control, began, alone=len(tasks) == 1) for task in tasks]
         response = Response()
-        self._fill(response, asked, control)
+        self._tell(response, asked, control)
         open_jobs = [one.job.pk for one in asked if one.job is not None]
         if open_jobs:
             left = ANSWER_SECONDS - (time.monotonic() - began)
             response.wait = Wait(  # type: ignore[attr-defined]  # read by waits_for_job
                 open_jobs[0],
                 max(0.0, min(LONGEST_SECONDS, left)),
-                lambda: self._fill(response, asked, control),
+                lambda: self._tell(response, asked, control),
                 others=tuple(open_jobs[1:]),
                 even_late=True,
             )
@@ -166,7 +166,7 @@ class Predict(LabelStudioView):
             return selectors.captionable_image(self.person, UUID(given)) if isinstance(given, str) else None
         return None
 
-    def _fill(self, response: Response, asked: list[_Asked], control: Control) -> None:
+    def _tell(self, response: Response, asked: list[_Asked], control: Control) -> None:
         for one in asked:
             if one.job is not None and one.caption is None:
                 _look(one)
@@ -184,7 +184,8 @@ class Predict(LabelStudioView):
 
 def _look(one: _Asked) -> None:
     """See how a job stands."""
-    assert one.image is not None and one.job is not None
+    assert one.image is not None
+    assert one.job is not None
     job = CaptionJob.objects.get(pk=one.job.pk)
     one.error = None
     if job.state == CaptionJob.State.DONE:
