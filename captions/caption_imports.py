@@ -7,6 +7,7 @@ doing it again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -35,21 +36,34 @@ class Left:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a file's texts. `known` were there already; `drafts` are a machine's, which nobody touched."""
+    """What became of a file's texts.
+
+    `known` were there already; `drafts` are a machine's, which nobody touched; for `waiting` time was too short.
+    """
 
     written: int = 0
     known: int = 0
     approved: int = 0
     drafts: int = 0
+    waiting: int = 0
     left: list[Left] = field(default_factory=list)
 
 
-def bring_in(*, by: User, labels: Sequence[Label], approve: bool = False, language: str = languages.DEFAULT) -> Outcome:
+def bring_in(
+    *,
+    by: User,
+    labels: Sequence[Label],
+    approve: bool = False,
+    language: str = languages.DEFAULT,
+    seconds: float | None = None,
+) -> Outcome:
     """Add texts to the pictures that `by` may write words for, as that person's; with `approve` publish them.
 
     Of several texts for one picture all are added and the last is published. A text whose picture is not there, or not
-    to be approved by this person, is left. Raises DeskError `language_unknown`.
+    to be approved by this person, is left. After `seconds` the rest waits for the file to be brought in again. Raises
+    DeskError `language_unknown`.
     """
+    began = time.monotonic()
     tag, outcome = languages.clean(language), Outcome()
     outcome.drafts = sum(label.is_draft for label in labels)
     wanted = [label for label in labels if not label.is_draft]
@@ -59,6 +73,9 @@ def bring_in(*, by: User, labels: Sequence[Label], approve: bool = False, langua
         found = [pictures.find(label) for label in portion]
         last = {image.pk: place for place, image in enumerate(found) if isinstance(image, Image)}
         for place, (label, image) in enumerate(zip(portion, found, strict=True)):
+            if seconds is not None and time.monotonic() - began > seconds:
+                outcome.waiting = len(wanted) - start - place
+                return outcome
             try:
                 if isinstance(image, str):
                     raise DeskError(image)

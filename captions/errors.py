@@ -146,7 +146,7 @@ _FAILURES: Final = (
         _("This is neither Label Studio's JSON export nor CVAT's XML 1.1. Export it again, in one of these formats."),
     ),
     Failure("labels_empty", _("There are no captions in this file. Label some pictures, then export it again.")),
-    Failure("labels_too_many", _("Up to 2,000 captions are taken at once. Send the rest in another file."), 413),
+    Failure("labels_too_many", _("Up to 2,000 captions are taken at once. Send them in several files."), 413),
     Failure(
         "label_unmatched", _("No picture of yours has this name. Add the picture, then import the file again."), 404
     ),

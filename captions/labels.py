@@ -20,12 +20,14 @@ from uuid import UUID
 from captions import xml_reading
 from captions.errors import DeskError
 from captions.label_studio import CONTROL
+from captions.plain import one_line
 
 #: Attributes of a CVAT tag that hold words; others (a colour, a grade) are somebody else's.
 ATTRIBUTES: Final = ("text", "caption")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # Label Studio puts this before the name of a file that is uploaded to it.
 _UPLOADED: Final = re.compile(r"[0-9a-f]{8}-(?=.)")
+_LONGEST_NAME: Final = 1000
 _IN_ZIP: Final = "annotations.xml"
 _BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -59,7 +61,7 @@ def read(file: IO[bytes], *, most_bytes: int, most: int | None = None) -> list[L
     begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if begins not in {b"<", b"[", b"{"}:
         raise DeskError("labels_unreadable")
-    labels = _of_cvat(data) if begins == b"<" else _of_label_studio(data)
+    labels = _of_cvat(data, is_bounded=most is not None) if begins == b"<" else _of_label_studio(data)
     found = list(labels if most is None else islice(labels, most + 1))
     if most is not None and len(found) > most:
         raise DeskError("labels_too_many")
@@ -106,7 +108,7 @@ def _named(task: Mapping[str, Any]) -> dict[str, Any]:
     names = tuple(dict.fromkeys(name for file in files for name in (file, _UPLOADED.sub("", file, count=1)) if name))
     sha256 = str(data.get("sha256") or "").lower()
     return {
-        "picture": names[0] if names else str(task.get("id", "")),
+        "picture": names[0] if names else _name(str(task.get("id", ""))),
         "id": _id(data.get("id")),
         "sha256": sha256 if _SHA256.fullmatch(sha256) else _sha256_in(names[0] if names else ""),
         "filenames": names,
@@ -144,15 +146,20 @@ def _file_of(address: str) -> str:
     except ValueError:
         return ""
     inner = parse_qs(parts.query).get("d", [""])[0] if parts.query else ""  # Label Studio's local files
-    return unquote((inner or parts.path).rpartition("/")[2])
+    return _name(unquote((inner or parts.path).rpartition("/")[2]))
+
+
+def _name(given: str) -> str:
+    """Give a name as ours are kept; what no database takes (a NUL, half of a surrogate pair) is no part of them."""
+    return one_line(given[-_LONGEST_NAME:])
 
 
 # --- CVAT ----------------------------------------------------------------------------------------------------------
 
 
-def _of_cvat(data: bytes) -> Iterator[Label]:
+def _of_cvat(data: bytes, *, is_bounded: bool) -> Iterator[Label]:
     found = _Annotations()
-    xml_reading.read(data, found)
+    xml_reading.read(data, found, most=xml_reading.MOST_ELEMENTS if is_bounded else None)
     yield from found.labels
 
 
@@ -171,7 +178,7 @@ class _Annotations:
             raise DeskError("labels_unreadable")
         self._open.append(name)
         if name == "image":
-            self._image = attributes.get("name", "")
+            self._image = _name(attributes.get("name", ""))
         elif name == "tag":
             self._is_draft = attributes.get("source") == "auto"
         elif name == "attribute":

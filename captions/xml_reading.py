@@ -6,6 +6,7 @@ an address (XXE), and none can grow into gigabytes (https://docs.python.org/3/li
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -16,6 +17,8 @@ from captions.errors import DeskError
 
 #: Elements within elements; what people write has about ten.
 DEEPEST: Final = 100
+#: Elements that are read while somebody waits for the answer: 28 MiB of `<a/>` would keep a processor busy for long.
+MOST_ELEMENTS: Final = 500_000
 
 
 class Reader(Protocol):
@@ -28,14 +31,20 @@ class Reader(Protocol):
         """Hear that an element ends, with the text that stood in it, without that of elements within."""
 
 
-def read(data: bytes | str, reader: Reader) -> None:
-    """Tell `reader` of all elements, in order. Raises DeskError `xml_unreadable`, `xml_declares_type`."""
+def read(data: bytes | str, reader: Reader, *, most: int | None = MOST_ELEMENTS) -> None:
+    """Tell `reader` of all elements, in order; of any number when `most` is None.
+
+    Raises DeskError `xml_unreadable`, `xml_declares_type`, `body_too_large`.
+    """
     parser = expat.ParserCreate()
     texts: list[list[str]] = []
+    count = itertools.count(1)
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if len(texts) >= DEEPEST:
             raise DeskError("xml_unreadable")
+        if most is not None and next(count) > most:
+            raise DeskError("body_too_large")
         texts.append([])
         reader.start(name, attributes)
 

@@ -429,6 +429,7 @@ CAPTION_IMPORT: Final = [
             "known": 0,
             "approved": 0,
             "drafts": 0,
+            "waiting": 0,
             "left": 1,
             "unmatched": [
                 {

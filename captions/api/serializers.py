@@ -842,6 +842,7 @@ class CaptionImportSerializer(serializers.Serializer[Any]):
     known = serializers.IntegerField(help_text="Words that their pictures had already.")
     approved = serializers.IntegerField(help_text="Of both, how many were published now.")
     drafts = serializers.IntegerField(help_text="A machine's words that nobody touched; they are passed over.")
+    waiting = serializers.IntegerField(help_text="Texts for which time was too short: send the file again.")
     left = serializers.SerializerMethodField(help_text="How many were not taken.")
     unmatched = serializers.SerializerMethodField(help_text="The first 50 of them, and why.")
 

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from django.core.management import CommandError, call_command
 
-from captions import albums, labels, review, selectors, tokens
+from captions import albums, labels, review, selectors, tokens, xml_reading
 from captions.api.views import caption_imports
 from captions.exports import FORMATS
 from captions.models import AlbumShare, Caption, Image, Review
@@ -174,6 +174,15 @@ def test_it_goes_on_after_words_that_cannot_be_taken(api, owner):
     assert answer["written"] == 1
 
 
+def test_it_takes_names_that_no_database_does(api, owner):
+    make_image(owner, filename="harbour.jpg")
+    file = [
+        task({"image": name}, annotation(area("a \ud800boat"))) for name in ("har\x00bour\ud800.jpg", "\x00", "//[")
+    ]
+    answer = bring(api, file).json()
+    assert (answer["written"], answer["left"]) == (1, 2)
+
+
 def test_it_names_the_first_fifty_of_those_that_it_left(api, owner):
     file = [task({"image": f"{number}.jpg"}, annotation(area("a boat"))) for number in range(60)]
     answer = bring(api, file).json()
@@ -308,6 +317,21 @@ def test_it_refuses_other_parameters(api, owner, query, expected):
     image = make_image(owner)
     assert codes(bring(api, [said(image, "a boat")], query)) == [expected]
     assert not image.captions.exists()
+
+
+def test_it_stops_before_proxies_give_up_and_goes_on_the_next_time(api, owner, monkeypatch):
+    file = [said(make_image(owner), "a boat") for _ in range(3)]
+    monkeypatch.setattr(caption_imports, "SECONDS", -1)
+    assert counts(bring(api, file)) == {"waiting": 3}
+    monkeypatch.setattr(caption_imports, "SECONDS", 40)
+    assert counts(bring(api, file)) == {"written": 3}
+
+
+def test_it_reads_a_bounded_number_of_elements(api, owner, monkeypatch):
+    monkeypatch.setattr(xml_reading, "MOST_ELEMENTS", 4)
+    file = cvat(tagged("harbour.jpg", "a boat"))
+    assert codes(bring(api, file, content_type=XML)) == [("body_too_large", None)]
+    assert labels.read(io.BytesIO(file.encode()), most_bytes=1000)
 
 
 def test_it_takes_a_file_of_a_form(api, owner):

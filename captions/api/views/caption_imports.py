@@ -24,6 +24,8 @@ from captions.scopes import Scope
 
 #: Texts that one request may bring: each is a transaction of its own, and somebody waits for the answer.
 MOST: Final = 2000
+#: How long that may take; on a small machine so many texts take minutes, and proxies give up after one.
+SECONDS: Final = 40.0
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -57,7 +59,8 @@ class CaptionImports(DeskView):
         """Send Label Studio's JSON export, or CVAT's XML 1.1 (alone or in its ZIP file), as the body or as `file`.
 
         A picture is found by `data.id`, by its sha256, or by its file's name. Texts are added as your words; one that
-        the picture has already is not written twice, so the same file may be sent again. Nothing is ever overwritten.
+        the picture has already is not written twice, so the same file may be sent again; do so while `waiting` is above
+        0, for then the time of a request was too short for all. Nothing is ever overwritten.
         """
         refuse_unknown(request, {"approve", "language"})
         refuse_empty(request)
@@ -67,7 +70,9 @@ class CaptionImports(DeskView):
             demand(request, Scope.REVIEWS_WRITE)
         found = labels.read(_file(request), most_bytes=INLINE_BYTES, most=MOST)
         language = request.query_params.get("language", languages.DEFAULT)
-        outcome = caption_imports.bring_in(by=self.person, labels=found, approve=approve, language=language)
+        outcome = caption_imports.bring_in(
+            by=self.person, labels=found, approve=approve, language=language, seconds=SECONDS
+        )
         return Response(self.get_serializer(outcome).data)
 
 
