@@ -135,7 +135,27 @@ _FAILURES: Final = (
         _("Up to 1,000 selected pictures can be exported. Put them into an album or search for them, then export it."),
     ),
     Failure("nothing_to_export", _("There is no picture to export here.")),
-    Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl or zip.")),
+    Failure("export_format_unknown", _("Pictures can be exported as csv, jsonl, zip, label-studio or cvat.")),
+    # Labelling tools
+    Failure(
+        "label_config_wrong",
+        _("This labelling set-up has no TextArea that belongs to an Image. Add one named “caption”."),
+    ),
+    Failure(
+        "labels_unreadable",
+        _("This is neither Label Studio's JSON export nor CVAT's XML 1.1. Export it again, in one of these formats."),
+    ),
+    Failure("labels_empty", _("There are no captions in this file. Label some pictures, then export it again.")),
+    Failure("labels_too_many", _("Up to 2,000 captions are taken at once. Send them in several files."), 413),
+    Failure(
+        "label_unmatched", _("No picture of yours has this name. Add the picture, then import the file again."), 404
+    ),
+    Failure("label_ambiguous", _("Several pictures of yours have this name. Write the words on the right one."), 409),
+    Failure("xml_unreadable", _("This XML is damaged, so it cannot be read. Export it again.")),
+    Failure(
+        "xml_declares_type",
+        _("This XML has a DOCTYPE, which is never read here: it can name other files. Export it without."),
+    ),
     # Uploads in pieces
     Failure("upload_header_wrong", _("A header of this upload is missing or cannot be read.")),
     Failure(

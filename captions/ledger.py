@@ -56,6 +56,23 @@ def write(*, image: Image, author: User, text: str, language: str = languages.DE
         return _add(image=held, kind=Caption.Kind.WRITTEN, author=author, text=words, language=tag)
 
 
+def bring_in(*, image: Image, author: User, text: str, language: str = languages.DEFAULT) -> tuple[Caption, bool]:
+    """Add words that a person wrote elsewhere, and say whether they are new here.
+
+    Words that the image has already, whoever wrote or drafted them, are given as they are: the published ones before
+    others, then the newest. Raises as `write` does.
+    """
+    words, tag = clean(text), languages.clean(language)
+    with transaction.atomic():
+        held = hold(image.pk)
+        same = Caption.objects.filter(image_id=held.pk, purpose=Caption.Purpose.ALT, text=words)
+        is_published = Case(When(pk=held.published_caption_id, then=Value(0)), default=Value(1))
+        known = same.order_by(is_published, "-id").first()
+        if known is not None:
+            return known, False
+        return _add(image=held, kind=Caption.Kind.IMPORTED, author=author, text=words, language=tag), True
+
+
 def edit(*, caption: Caption, author: User, text: str, language: str | None = None) -> Caption:
     """Add a person's correction of `caption`; unchanged words add nothing and give `caption` back.
 

@@ -493,6 +493,8 @@ REST_FRAMEWORK = {
 }
 # Requests of one network address for albums that are shared by a link, a minute, in one web process; 0 counts none.
 SHARED_LINKS_PER_MINUTE = _whole("SHARED_LINKS_PER_MINUTE", 600, at_least=0, at_most=1_000_000)
+# Days for which the addresses of pictures in an export for Label Studio open without a token; 0 leaves them to tokens.
+LABEL_LINK_DAYS = _whole("LABEL_LINK_DAYS", 30, at_least=0, at_most=365)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Caption Desk",
     "DESCRIPTION": "Pictures in, captions out, and people who vouch for them.",

@@ -51,7 +51,7 @@ class BodyLimit:
     full.
 
     `picture_bytes` is the most that one picture may have; below /api/ and /models/ a request carries one picture, below
-    /v1/ one in JSON, and of the pages only the form that adds pictures carries any.
+    /v1/ and /label-studio/ in JSON, and of the pages only the form that adds pictures carries any.
     """
 
     def __init__(self, app: App, *, picture_bytes: int) -> None:
@@ -84,7 +84,7 @@ class BodyLimit:
             await _refuse(send, FAILURES["file_too_large"], shape)
 
     def _limit(self, path: str) -> int:
-        if path.startswith("/v1/"):
+        if path.startswith(("/v1/", "/label-studio/")):
             return INLINE_BYTES
         if path.startswith(("/api/", "/models/")):
             return self.picture_bytes + FRAME_BYTES
@@ -164,7 +164,7 @@ def _of_openai(failure: Failure, number: str) -> Any:
     return {"error": {"message": failure.english, "type": side, "param": None, "code": failure.code}}
 
 
-def _of_hugging_face(failure: Failure, number: str) -> Any:
+def _plain(failure: Failure, number: str) -> Any:
     return {"error": failure.english, "code": failure.code, "request_id": number}
 
 
@@ -172,7 +172,8 @@ def _of_hugging_face(failure: Failure, number: str) -> Any:
 _SHAPES: Final[dict[str, Callable[[Failure, str], Any]]] = {
     "/api/": _ours,
     "/v1/": _of_openai,
-    "/models/": _of_hugging_face,
+    "/models/": _plain,
+    "/label-studio/": _plain,
 }
 
 

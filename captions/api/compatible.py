@@ -11,7 +11,8 @@ import base64
 import binascii
 import io
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any, Final
 
 from django.utils.translation import gettext as _
@@ -24,7 +25,8 @@ from captions import ingest, selectors
 from captions.api.authentication import TokenAuthentication
 from captions.api.base import DeskView
 from captions.api.bodies import INLINE_BYTES
-from captions.api.failures import Refused
+from captions.api.failures import Refused, request_number
+from captions.api.uploads import fetched
 from captions.api.waiting import LONGEST_SECONDS, Wait
 from captions.errors import FAILURES, DeskError
 from captions.models import Caption, CaptionJob, Image
@@ -101,7 +103,7 @@ class CompatibleView(DeskView):
         image, job = received.image, received.job
         if job is None:
             response = Response()
-            self.answer(response, image, [_on_show(image)])
+            self.answer(response, image, [on_show(image)])
             return response
         response = self._refused("caption_late", image, status=self.late_status)
 
@@ -128,12 +130,18 @@ class CompatibleView(DeskView):
         return Response(body, status or failure.status)
 
 
+def plain_refusal(code: str, words: str, image: Image | None) -> dict[str, Any]:
+    """Give {"error": words} with our code and the request's number beside it; a picture taken in is named."""
+    body = {"error": words, "code": code, "request_id": request_number()}
+    return body if image is None else {**body, "image": str(image.pk)}
+
+
 def _with_status(error: Refused, status: int) -> Refused:
     error.status_code = status
     return error
 
 
-def _on_show(image: Image) -> Caption:
+def on_show(image: Image) -> Caption:
     """Give a known picture's words: those that a person vouched for go before a newer draft."""
     caption = image.published_caption or image.caption
     if caption is None:
@@ -167,6 +175,16 @@ def decode_data_uri(uri: str, *, attr: str) -> IO[bytes]:
     if not mark:
         raise ValidationError({attr: _("Write data:image/jpeg;base64, and then the picture in base64.")})
     return decode_base64(text, attr=attr)
+
+
+@contextmanager
+def opened(address: str, *, attr: str, person_id: int) -> Iterator[tuple[IO[bytes], str]]:
+    """Open a picture with its name: out of a data URI, or from where it lies. Raises as `fetched` does."""
+    if address.startswith("data:"):
+        yield decode_data_uri(address, attr=attr), ""
+        return
+    with fetched(address, attr=attr, person_id=person_id) as found:
+        yield found.file, found.filename
 
 
 def refuse_others(given: Iterable[str], *, never: Iterable[str]) -> None:

@@ -310,6 +310,33 @@ def _body(name: str, value: Any) -> OpenApiExample:
     return OpenApiExample(name, value, request_only=True, media_type="application/json")
 
 
+_TASK: Final = {
+    "data": {
+        "image": "https://captions.example.org/labelled/WzEsIjAxOTlmM2EyLi4uIl0.1wXyZa.signature/",
+        "id": _IMAGE_ID,
+        "sha256": "9f2c8d1e0b7a6f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0f9e8d7c",
+        "filename": "shapes.jpg",
+        "title": "",
+        "state": "draft",
+    },
+    "annotations": [],
+    "predictions": [
+        {
+            "model_version": "demo@1",
+            "score": 0.83,
+            "result": [
+                {
+                    "id": _DRAFT_ID,
+                    "from_name": "caption",
+                    "to_name": "image",
+                    "type": "textarea",
+                    "value": {"text": [DRAFT["text"]]},
+                }
+            ],
+        }
+    ],
+}
+
 # drf-spectacular puts the example of a row into the wrapping of a page by itself.
 IMAGES: Final = [_answer("A picture with a draft", _IMAGE)]
 IMAGE_WITH_JOBS: Final = [_answer("A picture with a draft", _WITH_JOBS)]
@@ -411,3 +438,37 @@ BULK_CAPTION: Final = _asked_for_many("caption", num_captions=3)
 BULK_REVIEW: Final = _asked_for_many("reject", decision="reject", reason="wrong")
 BULK_TAG: Final = _asked_for_many("tag", add=["harbour"])
 BULK_DELETE: Final = _asked_for_many("delete")
+EXPORT: Final = [_answer("A task for Label Studio", [_TASK])]
+CAPTION_IMPORT: Final = [
+    _body(
+        "A task from Label Studio",
+        [
+            {
+                "id": 1,
+                "data": {"image": "https://example.org/shapes.jpg", "id": _IMAGE_ID},
+                "annotations": [
+                    {"result": [{"from_name": "caption", "to_name": "image", "type": "textarea",
+                                 "value": {"text": [WRITTEN["text"]]}}]}
+                ],
+            }
+        ],
+    ),
+    _answer(
+        "One new, one without its picture",
+        {
+            "written": 1,
+            "known": 0,
+            "approved": 0,
+            "drafts": 0,
+            "waiting": 0,
+            "left": 1,
+            "unmatched": [
+                {
+                    "picture": "harbour.jpg",
+                    "code": "label_unmatched",
+                    "detail": "No picture of yours has this name. Add the picture, then import the file again.",
+                }
+            ],
+        },
+    ),
+]  # fmt: skip

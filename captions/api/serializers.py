@@ -15,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from captions import review_queue, selectors, uploads
+from captions.caption_imports import Outcome
 from captions.errors import FAILURES, told
 from captions.models import (
     Album,
@@ -826,6 +827,35 @@ def parameter_fields(*, of_form: bool) -> dict[str, serializers.Field[Any, Any, 
     return fields
 
 
+class LeftSerializer(serializers.Serializer[Any]):
+    """A text that was not taken."""
+
+    picture = serializers.CharField(help_text="What the file calls its picture.")
+    code = serializers.CharField(help_text="Why, stable, for programs.")
+    detail = serializers.CharField(help_text="Why, in words.")
+
+
+class CaptionImportSerializer(serializers.Serializer[Any]):
+    """What became of a file's texts."""
+
+    written = serializers.IntegerField(help_text="New words here.")
+    known = serializers.IntegerField(help_text="Words that their pictures had already.")
+    approved = serializers.IntegerField(help_text="Of both, how many were published now.")
+    drafts = serializers.IntegerField(help_text="A machine's words that nobody touched; they are passed over.")
+    waiting = serializers.IntegerField(help_text="Texts for which time was too short: send the file again.")
+    left = serializers.SerializerMethodField(help_text="How many were not taken.")
+    unmatched = serializers.SerializerMethodField(help_text="The first 50 of them, and why.")
+
+    def get_left(self, outcome: Outcome) -> int:
+        """Count all that were not taken."""
+        return len(outcome.left)
+
+    @extend_schema_field(LeftSerializer(many=True))
+    def get_unmatched(self, outcome: Outcome) -> Any:
+        """Give the first of them."""
+        return LeftSerializer(outcome.left[:50], many=True).data
+
+
 def _address_field() -> TextField:
     return TextField(max_length=2048, help_text="Where the picture lies: http or https, open to everybody.")
 
@@ -841,6 +871,9 @@ JobRequestSerializer = inline_serializer("JobRequest", parameter_fields(of_form=
 JobFormSerializer = inline_serializer("JobForm", parameter_fields(of_form=True))
 UploadSerializer = inline_serializer(
     "Upload", {"file": serializers.FileField(help_text="The picture."), **parameter_fields(of_form=True)}
+)
+CaptionImportFileSerializer = inline_serializer(
+    "CaptionImportFile", {"file": serializers.FileField(help_text="A JSON, XML or ZIP file.")}
 )
 FAILURE_TYPES: Final = ("validation_error", "client_error", "server_error")
 FailureSerializer = inline_serializer(

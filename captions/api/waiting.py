@@ -39,11 +39,17 @@ _AT_ONCE: Final = 500  # SQLite limits the values in one query
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What an answer waits for. `fill` changes the answer once the job has ended; it runs in the request's thread."""
+    """What an answer waits for. `fill` changes the answer once the job has ended; it runs in the request's thread.
+
+    With `others` it waits for those jobs too, in the same seconds. `even_late`: what is there is filled in when the
+    time is up.
+    """
 
     job_id: UUID
     seconds: float
     fill: Callable[[], None]
+    others: tuple[UUID, ...] = ()
+    even_late: bool = False
 
 
 def wait_seconds(request: Request) -> float:
@@ -68,7 +74,7 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
         if wait is not None and wait.seconds > 0:
             await sync_to_async(let_go)()
             try:
-                if await _room().ended(wait.job_id, seconds=wait.seconds):
+                if await _all_ended(wait) or wait.even_late:
                     await sync_to_async(_fill)(wait)
             except asyncio.CancelledError:
                 # The caller hung up, and will come again with its key: there is no whole answer to give it then.
@@ -78,6 +84,11 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
         return response
 
     return answer
+
+
+async def _all_ended(wait: Wait) -> bool:
+    jobs = (wait.job_id, *wait.others)
+    return all(await asyncio.gather(*(_room().ended(job, seconds=wait.seconds) for job in jobs)))
 
 
 def _fill(wait: Wait) -> None:

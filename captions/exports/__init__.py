@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from captions.exports import archive, lines, table
+from captions.exports import archive, cvat, label_studio, lines, table
 from captions.models import Image
+
+
+class Writer(Protocol):
+    """Gives pictures' words in pieces; `site` is the beginning of addresses that lead back to this desk."""
+
+    def __call__(self, user: User, images: QuerySet[Image], *, site: str = "") -> Iterator[bytes]:
+        """Give the pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,23 @@ class Format:
     name: str
     suffix: str
     content_type: str
-    write: Callable[[User, QuerySet[Image]], Iterator[bytes]]
+    write: Writer
+
+
+def _without_addresses(write: Callable[[User, QuerySet[Image]], Iterator[bytes]]) -> Writer:
+    def written(user: User, images: QuerySet[Image], *, site: str = "") -> Iterator[bytes]:
+        return write(user, images)
+
+    return written
 
 
 FORMATS: Final = {
     one.name: one
     for one in (
-        Format("csv", "csv", "text/csv; charset=utf-8", table.write),
-        Format("jsonl", "jsonl", "application/jsonl; charset=utf-8", lines.write),
-        Format("zip", "zip", "application/zip", archive.write),
+        Format("csv", "csv", "text/csv; charset=utf-8", _without_addresses(table.write)),
+        Format("jsonl", "jsonl", "application/jsonl; charset=utf-8", _without_addresses(lines.write)),
+        Format("zip", "zip", "application/zip", _without_addresses(archive.write)),
+        Format("label-studio", "json", "application/json; charset=utf-8", label_studio.write),
+        Format("cvat", "zip", "application/zip", _without_addresses(cvat.write)),
     )
 }

@@ -14,6 +14,7 @@ from captions.web import (
     gallery,
     import_pages,
     lab_page,
+    labelled,
     live,
     media,
     operations_page,
@@ -136,6 +137,7 @@ urlpatterns = [
         "shared/<str:secret>/<uuid:image_id>/thumbnail/", shared.picture, {"kind": "thumbnail"}, name="shared_thumbnail"
     ),
     path("shared/<str:secret>/<uuid:image_id>/screen/", shared.picture, {"kind": "screen"}, name="shared_screen"),
+    path("labelled/<str:signed>/", labelled.picture, name="labelled_picture"),
     path("search/", search.page, name="search"),
     path("search/saved/", search.save, name="save_search"),
     path("search/saved/<uuid:search_id>/rename/", search.rename, name="rename_search"),

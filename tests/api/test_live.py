@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -184,6 +185,30 @@ def test_it_hides_older_words_from_an_answer_that_is_not_ready(client, stand_in)
     upload(client, "?wait=60", data)
     answer = upload(client, "?wait=1&seed=404", data)
     assert (answer.status_code, answer.json()["caption"]) == (202, None)
+
+
+def predict(client: httpx2.Client, *pictures: bytes) -> httpx2.Response:
+    """Ask as Label Studio does, for pictures that stand in the tasks."""
+    config = '<View><Image name="image" value="$image"/><TextArea name="caption" toName="image"/></View>'
+    uris = ["data:image/jpeg;base64," + base64.b64encode(data).decode() for data in pictures]
+    tasks = [{"id": place, "data": {"image": uri}} for place, uri in enumerate(uris)]
+    return client.post("/label-studio/predict", json={"tasks": tasks, "label_config": config}, timeout=120)
+
+
+def test_it_waits_for_the_words_of_all_tasks_of_label_studio(client, stand_in):
+    answer = predict(client, *(factories.picture() for _ in range(3)))
+    assert answer.status_code == 200, answer.text
+    texts = [one["result"][0]["value"]["text"] for one in answer.json()["results"]]
+    assert texts == [[WORDS]] * 3
+
+
+def test_it_sends_an_export_while_it_is_made(client, stand_in):
+    upload(client, "?wait=20")
+    answer = client.get("/api/v1/exports/?format=label-studio")
+    tasks = answer.json()
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    picture = httpx2.get(tasks[-1]["data"]["image"], trust_env=False)
+    assert (picture.status_code, picture.headers["Content-Type"]) == (200, "image/webp")
 
 
 def test_it_answers_at_once_when_the_picture_goes_to_the_trash_meanwhile(client, running, secret):

@@ -106,6 +106,8 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-upload", "get"): Right(200, 404, 404),
     ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
     ("api-upload", "delete"): Right(204, 404, 404),
+    ("api-exports", "get"): same(400),  # without a format; they have their own tests
+    ("api-caption-imports", "post"): same(400),  # without a file; they have their own tests
     ("api-events", "get"): same(200),
     ("api-job-events", "get"): Right(200, 404, 200),
     ("api-bulk-jobs", "get"): same(200),
@@ -142,7 +144,7 @@ WRITING: dict[str, Scope] = {
     ),
     **dict.fromkeys(
         ("api-image-captions", "api-caption-restore", "api-image-jobs", "api-bulk-captions", "api-job-cancel",
-         "api-job-retry"),
+         "api-job-retry", "api-caption-imports"),
         Scope.CAPTIONS_WRITE,
     ),
     **dict.fromkeys(

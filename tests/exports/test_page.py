@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 
 from captions import albums
+from captions.exports import sending
 from captions.models import AlbumShare
-from captions.web import exporting, gallery
+from captions.web import gallery
 from tests.factories import make_image
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +66,7 @@ def test_it_says_why_there_is_nothing_to_send(olga, query, code):
 
 
 def test_it_refuses_more_than_can_be_selected(olga, owner, monkeypatch):
-    monkeypatch.setattr(exporting, "MOST", 2)
+    monkeypatch.setattr(sending, "MOST", 2)
     images = [make_image(owner).pk for _ in range(3)]
     answer = olga.post("/export/", {"image": images, "format": "csv"})
     assert answer.status_code == 400

@@ -147,3 +147,15 @@ def test_it_adds_candidates_in_three_queries(owner, django_assert_max_num_querie
             job=job, candidates=[Draft(f"boat {n}", -n) for n in range(5)], model="demo", revision="1",
             params=GenerationParams(), seed=1,
         )  # fmt: skip
+
+
+def test_it_brings_words_from_elsewhere_in_once_and_knows_the_published_ones_first(owner):
+    image = factories.make_image(owner, "approved", text="a boat")
+    published = image.published_caption
+    factories.make_drafts(image, "a boat")
+    assert ledger.bring_in(image=image, author=owner, text=" a  boat ") == (published, False)
+    brought, is_new = ledger.bring_in(image=image, author=owner, text="A boat.", language="en-GB")
+    assert (brought.kind, brought.author, brought.language, is_new) == ("imported", owner, "en-GB", True)
+    assert ledger.bring_in(image=image, author=owner, text="A boat.") == (brought, False)
+    image.refresh_from_db()
+    assert image.published_caption == published

@@ -14,8 +14,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from captions.api.compatible import CompatibleView, decode_base64, decode_data_uri, take_json
-from captions.api.failures import request_number
+from captions.api.compatible import CompatibleView, decode_base64, decode_data_uri, plain_refusal, take_json
 from captions.errors import DeskError
 from captions.models import Caption, Image
 from captions.params import Value, parse
@@ -30,8 +29,7 @@ class HuggingFaceView(CompatibleView):
 
     def refusal(self, code: str, words: str, attr: str | None, status: int, image: Image | None) -> dict[str, Any]:
         """Give {"error": words}, with our code and the request's number beside it."""
-        body = {"error": words, "code": code, "request_id": request_number()}
-        return body if image is None else {**body, "image": str(image.pk)}
+        return plain_refusal(code, words, image)
 
     def answer(self, response: Response, image: Image, captions: list[Caption]) -> None:
         """Give [{"generated_text": "…"}], one entry per draft that was asked for."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
@@ -21,11 +20,11 @@ from rest_framework.response import Response
 from captions import selectors
 from captions.api.compatible import (
     CompatibleView,
-    decode_data_uri,
+    opened,
     refuse_others,
     take_json,
 )
-from captions.api.uploads import fetched, read_model
+from captions.api.uploads import read_model
 from captions.errors import DeskError
 from captions.models import Caption, Image
 from captions.params import KNOB, ParamsInvalid, Value, parse
@@ -77,7 +76,7 @@ class ChatCompletions(OpenAIView):
         self.is_streamed = body.get("stream") is True
         chosen = _chosen(body)
         model = self.model(read_model(body.get("model") or ""))
-        with _picture(_address(body.get("messages")), self.person.pk) as (file, filename):
+        with opened(_address(body.get("messages")), attr="messages", person_id=self.person.pk) as (file, filename):
             most = int(chosen.get("num_captions", 1))
             return self.caption(file=file, filename=filename, chosen=chosen, model=model, most=most)
 
@@ -148,16 +147,6 @@ def _addresses(messages: Any) -> Iterator[str]:
 
 def _kind(part: Any) -> str:
     return str(part.get("type", "")) if isinstance(part, dict) else ""
-
-
-@contextmanager
-def _picture(address: str, person_id: int) -> Iterator[tuple[IO[bytes], str]]:
-    """Open the picture with its name, from the request itself or from where it lies."""
-    if address.startswith("data:"):
-        yield decode_data_uri(address, attr="messages"), ""
-        return
-    with fetched(address, attr="messages", person_id=person_id) as found:
-        yield found.file, found.filename
 
 
 def _chosen(body: dict[str, Any]) -> dict[str, Value]:
