@@ -101,10 +101,10 @@ def make_job(image: Image, *, chosen: Mapping[str, Value] | None = None, **optio
     return jobs.request(image=image, chosen=chosen or {}, **options).job
 
 
-def run(job: CaptionJob, *, worker: str = "tests") -> CaptionJob:
+def run(job: CaptionJob, *, worker: str = "tests", lease_seconds: float = 60) -> CaptionJob:
     """Lease a waiting job to `worker`, past the queue's order."""
     CaptionJob.objects.filter(pk=job.pk).update(
-        state="running", attempt=job.attempt + 1, leased_by=worker, lease_until=DatabaseTime(after=60),
+        state="running", attempt=job.attempt + 1, leased_by=worker, lease_until=DatabaseTime(after=lease_seconds),
         started_at=DatabaseTime(),
     )  # fmt: skip
     ledger.settle(image_id=job.image_id)

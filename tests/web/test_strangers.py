@@ -58,7 +58,7 @@ NAMED = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>")
 THINGS = [
     (route, pattern)
     for route, pattern in routes(get_resolver().url_patterns)
-    if {first or second for first, second in NAMED.findall(route)} - NO_THINGS - {"secret"}
+    if {first or second for first, second in NAMED.findall(route)} - NO_THINGS - {"secret", "signed"}
 ]
 
 
