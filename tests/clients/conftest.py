@@ -19,7 +19,7 @@ _MAKE_PEOPLE = """
 from django.contrib.auth.models import User
 from captions import tokens
 for number in range(1, 61):
-    user = User.objects.create_user(f"person{number}", f"person{number}@example.org", "correct-horse-battery")
+    user = User.objects.create_user(f"person{number}", f"person{number}@example.org")
     print(user.username, tokens.mint(user=user, name="tests")[1])
 """
 
@@ -59,7 +59,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, elsewhere: int) -> Iterato
 
 @pytest.fixture(scope="session")
 def people(running: Desk) -> Iterator[tuple[str, str]]:
-    """People nobody has been yet, with their tokens; made at once, because each command of the desk takes seconds."""
+    """People nobody has been yet, with their tokens; made at once, because each command of the desk takes seconds, and
+    without passwords, because each of those does, too."""
     lines = running.run("shell", "-v0", "-c", _MAKE_PEOPLE).stdout.splitlines()
     pairs = [line.split() for line in lines if line.startswith("person")]
     return iter([(name, token) for name, token in pairs])

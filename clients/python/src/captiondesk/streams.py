@@ -23,6 +23,7 @@ KIND: Final = "text/event-stream"
 Following: TypeAlias = Generator[Open | Read | Pause | Emit, Any, None]
 _REMEMBERED: Final = 2000  # ids of events: more than happen within what the desk tells again
 _FIRST_PAUSE: Final = 1.0
+_BEAT_SECONDS: Final = 20.0  # the desk gives a sign of life every 15: silence that is no failure
 
 
 class Words(Told):
@@ -156,7 +157,8 @@ class Stream(Generic[T]):
     def asked(self) -> Request:
         """Give the request of the next connection."""
         after = self.after or self._begun
-        return replace(self.request, headers={"Accept": KIND, **({"Last-Event-ID": after} if after else {})})
+        headers = {"Accept": KIND, **({"Last-Event-ID": after} if after else {})}
+        return replace(self.request, headers=headers, patience=_BEAT_SECONDS)
 
     def opened(self, came: Answer) -> None:
         """Look at the beginning of an answer. Raises UnexpectedAnswer when it is no stream."""
