@@ -234,7 +234,7 @@ def test_it_decides_by_id(person, scene):
 
 def test_it_decides_on_all_that_a_search_finds(person, scene):
     images = [person.client.images.upload(scene()[0], wait=60).id for _ in range(3)]
-    person.client.images.change(images[0].hex, tags=["coast"])
+    person.client.images.change(images[0], tags=["coast"])
     done = person.run("review", "reject", "--query", "tag:coast", "--reason", "vague")
     assert (done.returncode, done.stdout) == (0, "1 of 1  done\n")
     done = person.run("review", "approve", "--query", "state:draft", "--json")
