@@ -137,7 +137,7 @@ def generate(folder: Path) -> list[Path]:
     """Write the modules into a folder; give their paths."""
     models, params, operations = folder / "models.py", folder / "parameters.py", folder / "addresses.py"
     base = ("--output-model-type", "pydantic_v2.BaseModel", "--extra-fields", "allow", "--use-field-description")
-    write(freed(answered()), models, "What the desk answers.", *base)
+    write(freed(answered()), models, "What the desk answers.", *base, "--base-class", "captiondesk.told.Told")
     write(
         parameters(), params, "How captions are made.",
         "--output-model-type", "typing.TypedDict", "--use-total-false-for-typed-dict", "--use-field-description",

@@ -12,13 +12,14 @@ import pytest
 
 from captiondesk import Client
 from tests.harness import Desk, desk, until
+from tests.services import free_port
 from worker.demo.scenes import jpeg, make_scene
 
 _MAKE_PEOPLE = """
 from django.contrib.auth.models import User
 from captions import tokens
-for number in range(1, 31):
-    user = User.objects.create_user(f"person{number}", f"person{number}@example.org", "correct-horse-battery")
+for number in range(1, 61):
+    user = User.objects.create_user(f"person{number}", f"person{number}@example.org")
     print(user.username, tokens.mint(user=user, name="tests")[1])
 """
 
@@ -35,11 +36,19 @@ def _asks_no_proxy() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk with a web server and a worker, for all tests of this process."""
-    with desk(tmp_path_factory.mktemp("desk")) as made:
+def elsewhere() -> int:
+    """The one port of this machine that the desk may ask."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory, elsewhere: int) -> Iterator[Desk]:
+    """A desk with a web server, a worker and a scheduler, for all tests of this process."""
+    outbound = {"OUTBOUND_ALLOW": "127.0.0.0/8", "OUTBOUND_PORTS": str(elsewhere)}
+    with desk(tmp_path_factory.mktemp("desk"), environment=outbound) as made:
         made.start_web()
         made.start_worker()
+        made.start_scheduler()
         ready = lambda: httpx2.get(f"{made.url}/readyz", trust_env=False).status_code == 200  # noqa: E731  # one use
         try:
             until(ready, seconds=120, what="the desk is ready")
@@ -50,7 +59,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.fixture(scope="session")
 def people(running: Desk) -> Iterator[tuple[str, str]]:
-    """People nobody has been yet, with their tokens; made at once, because each command of the desk takes seconds."""
+    """People nobody has been yet, with their tokens; made at once, because each command of the desk takes seconds, and
+    without passwords, because each of those does, too."""
     lines = running.run("shell", "-v0", "-c", _MAKE_PEOPLE).stdout.splitlines()
     pairs = [line.split() for line in lines if line.startswith("person")]
     return iter([(name, token) for name, token in pairs])

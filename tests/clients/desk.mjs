@@ -8,6 +8,8 @@ const [build, kind, url, token, ...pictures] = process.argv.slice(2);
 const { ApiError, ConnectionFailed, Desk } = await import(pathToFileURL(`${build}/index.js`).href);
 const desk = new Desk({ url, token, retries: { first: 0.01, most: 4 } });
 
+const NOBODY = "0198c0de-0000-7000-8000-000000000000";
+
 async function refused(asked) {
   try {
     await asked;
@@ -32,6 +34,7 @@ async function real() {
   await desk.undoReview(first.id);
   const edited = await desk.review(first.id, { decision: "edit", text: "Three shapes." });
   await desk.deleteImage(images.at(-1).id);
+  const bulk = await desk.waitForBulk((await desk.bulkTag([first.id, NOBODY], ["coast"])).id);
   return {
     me: (await desk.me()).username,
     caption: first.caption.text,
@@ -41,8 +44,11 @@ async function real() {
     approved: approved.state,
     published: edited.published_caption.text,
     albums: (await desk.ask(desk.api.POST("/api/v1/albums/", { body: { name: "Harbour" } }))).name,
-    missing: await refused(desk.image("0198c0de-0000-7000-8000-000000000000")),
+    missing: await refused(desk.image(NOBODY)),
     wrong: await refused(desk.caption(first.id, { num_beams: 99 })),
+    bulk: [bulk.state, bulk.done, bulk.failures.map((one) => one.code)],
+    address: (await refused(desk.addByUrl("http://10.0.0.1/x.jpg"))).code,
+    hook: (await refused(desk.makeWebhook({ name: "a", url: "http://10.0.0.1/", events: ["job.failed"] }))).code,
     left: (await desk.image(first.id)).state,
   };
 }

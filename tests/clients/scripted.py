@@ -13,12 +13,13 @@ from typing import Any
 
 @dataclass
 class Said:
-    """One answer of the script. `cut` ends the line without one."""
+    """One answer of the script. `cut` ends the line without one, `is_torn` within its body."""
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    is_torn: bool = False
 
 
 @dataclass
@@ -58,8 +59,8 @@ class Server:
 
 
 @contextmanager
-def serving(*script: Said) -> Iterator[Server]:
-    """Run a server by a script."""
+def serving(*script: Said, port: int = 0) -> Iterator[Server]:
+    """Run a server by a script, on any port unless one is given."""
     server = Server(list(script))
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,19 +76,25 @@ def serving(*script: Said) -> Iterator[Server]:
                 self.connection.close()
                 return
             data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-            self.send_response(said.status)
-            for name, value in {**said.headers, "Content-Length": str(len(data))}.items():
+            self.send_response_only(said.status)
+            for name, value in {
+                "Date": self.date_time_string(),
+                **said.headers,
+                "Content-Length": str(len(data) + said.is_torn),
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(data)
+            if said.is_torn:
+                self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
     for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.answer)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.url = f"http://127.0.0.1:{http.server_port}"
     threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     try:

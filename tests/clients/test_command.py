@@ -232,6 +232,20 @@ def test_it_decides_by_id(person, scene):
     assert person.run("review", "reject", "0198c0de-0000-7000-8000-000000000000").returncode == 1
 
 
+def test_it_decides_on_all_that_a_search_finds(person, scene):
+    images = [person.client.images.upload(scene()[0], wait=60).id for _ in range(3)]
+    person.client.images.change(images[0], tags=["coast"])
+    done = person.run("review", "reject", "--query", "tag:coast", "--reason", "vague")
+    assert (done.returncode, done.stdout) == (0, "1 of 1  done\n")
+    done = person.run("review", "approve", "--query", "state:draft", "--json")
+    assert (done.returncode, json.loads(done.stdout)["done"]) == (0, 2)
+    assert [person.client.images.get(one).state for one in images] == ["rejected", "approved", "approved"]
+    assert person.run("review", "approve", "--query", "state:draft").returncode == 1
+    assert person.run("review", "undo", "--query", "state:draft").returncode == 2
+    assert person.run("review", "approve", str(images[0]), "--query", "state:draft").returncode == 2
+    assert person.run("review", "--query", "state:draft").returncode == 2
+
+
 def test_it_reviews_one_draft_after_the_other(person, scene):
     images = {str(person.client.images.upload(scene()[0], wait=60, num_captions=2).id) for _ in range(4)}
     keys = ["s", "a", "z", "2", "a", "e", "Two words.", "x", "2", "e", "", "q"]

@@ -14,7 +14,7 @@ import pytest
 from captiondesk import Client, errors
 from captiondesk.command.main import parser
 from captiondesk.command.screen import Exit
-from captiondesk.surface import Operations, listing, operation
+from captiondesk.surface import Operations, following, listing, operation
 from tests.clients.test_command import SOURCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def test_it_documents_every_method():
             key
             for kind in type(group).__mro__
             for key, one in vars(kind).items()
-            if isinstance(one, operation | listing)
+            if isinstance(one, operation | listing | following)
         }
         assert table[name] == methods, name
 
@@ -85,7 +85,7 @@ def test_every_method_has_words_of_its_own():
     for group in (client, *(one for one in vars(client).values() if isinstance(one, Operations))):
         for kind in type(group).__mro__:
             for name, one in vars(kind).items():
-                assert not isinstance(one, operation | listing) or getattr(group, name).__doc__, name
+                assert not isinstance(one, operation | listing | following) or getattr(group, name).__doc__, name
 
 
 def test_its_package_builds_and_brings_the_command(tmp_path):

@@ -84,6 +84,9 @@ def test_it_works_before_a_real_desk(built, running, token, tmp_path, scene):
         "approved": "approved",
         "published": "Three shapes.",
         "albums": "Harbour",
+        "bulk": ["done", 1, ["not_found"]],
+        "address": "address_refused",
+        "hook": "address_refused",
         "left": "approved",
     }
     assert isinstance(missing, dict)

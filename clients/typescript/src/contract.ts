@@ -168,6 +168,166 @@ export interface paths {
         patch: operations["change_album_share"];
         trace?: never;
     };
+    "/api/v1/bulk/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your bulk jobs
+         * @description Newest first; kept for a week after their end.
+         */
+        get: operations["list_bulk_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/captions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have many pictures captioned
+         * @description Each gets a job of its own; when your queue is full, it waits and goes on.
+         */
+        post: operations["bulk_caption"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/deletions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put many pictures into the trash
+         * @description Each can be recovered until the trash is emptied.
+         */
+        post: operations["bulk_delete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/reviews/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or reject what many pictures show
+         * @description Approves the caption that a picture shows when its turn comes; one that is approved stays as it is.
+         */
+        post: operations["bulk_review"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/tags/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put tags on many pictures of yours, or take some off
+         * @description Tags that are new are made.
+         */
+        post: operations["bulk_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/{bulk_id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how far a bulk job is
+         * @description What is done, what could not be done and why, and whether it has ended.
+         */
+        get: operations["get_bulk_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bulk/{bulk_id}/cancel/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a bulk job
+         * @description What is done stays done.
+         */
+        post: operations["cancel_bulk_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hear what happens to your pictures, as it happens
+         * @description Begins now, or after `Last-Event-ID`. An event may come twice; its id stays the same. Kept for three days.
+         */
+        get: operations["stream_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images/": {
         parameters: {
             query?: never;
@@ -183,7 +343,9 @@ export interface paths {
         put?: never;
         /**
          * Upload a picture and have it captioned
-         * @description Send the picture as the field `file` of a form, or as the body itself with its own Content-Type.
+         * @description Send the picture as the field `file` of a form, as the body itself with its own Content-Type, or its address.
+         *
+         *     An address goes into JSON as `url`: what lies there is fetched within 20 seconds, or refused.
          *
          *     Generation parameters go into further fields of the form or into the address. The same bytes are kept once per
          *     person: uploading them again answers 200 with the picture that is there, taken out of the trash if need be, and
@@ -221,6 +383,8 @@ export interface paths {
         /**
          * Change a picture's title, description or tags, or call it decorative
          * @description All of it or nothing. Calling a picture decorative is a decision; tags are for its owner alone.
+         *
+         *     A token needs `images:write`, and for a description `captions:write`, for "decorative" `reviews:write` as well.
          */
         patch: operations["change_image"];
         trace?: never;
@@ -515,6 +679,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job_id}/events/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Hear how a job goes, until it ends
+         * @description Whoever comes back gets the state that it is in now.
+         */
+        get: operations["stream_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{job_id}/retry/": {
         parameters: {
             query?: never;
@@ -771,10 +955,144 @@ export interface paths {
         patch: operations["send_piece"];
         trace?: never;
     };
+    "/api/v1/webhooks/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your webhooks
+         * @description Newest first, without their secrets.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description It is told of events from now on. The answer holds the secret that signs its messages, this once.
+         */
+        post: operations["make_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look at a webhook
+         * @description Where it is, what it is told, and whether it works.
+         */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Its log goes with it.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook, or switch it on or off
+         * @description What is left out stays as it is. What is on its way to one that is switched off is given up.
+         */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what a webhook was told, and how it answered
+         * @description Newest first, of the last three days.
+         */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message again
+         * @description With its former id, so that a receiver that has it already can tell.
+         */
+        post: operations["replay_webhook_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/secret/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook a new secret
+         * @description For a day its messages carry signatures of both, so that the receiver may change over in its time.
+         */
+        post: operations["rotate_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/test/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message
+         * @description Its type is `webhook.test`. Look at the deliveries for what became of it.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @enum {string} */
+        ActionEnum: "caption" | "approve" | "reject" | "tag" | "delete";
         /** @description Pictures that their owner put together. */
         Album: {
             /** Format: date-time */
@@ -810,6 +1128,103 @@ export interface components {
         /** @description Which pictures to add and to take out; 1,000 each at most. Those that are not yours are passed over. */
         AlbumPicturesBodyRequest: {
             add?: string[];
+            remove?: string[];
+        };
+        /** @description One try. */
+        Attempt: {
+            /** @description The beginning of its answer. */
+            answer: string;
+            /** Format: date-time */
+            readonly created_at: string;
+            /** @description The code of why nothing came, such as `address_too_slow`; else empty. */
+            error: string;
+            /** Format: double */
+            seconds: number;
+            /** @description What the address answered; null when nothing came. */
+            status: number | null;
+        };
+        /** @enum {unknown} */
+        BlankEnum: "";
+        BulkCaptionRequest: {
+            /** @description Take chances. Picks words by chance instead of always the likeliest. Wakes boldness and the two settings after it. Left out: usually False. */
+            do_sample?: boolean | null;
+            /** @description Ids of pictures, 1,000 at most; each counts once. */
+            images: string[];
+            /** @description Longest caption. Where the model must stop. 32 pieces is about 24 words. Left out: usually 16. */
+            max_length?: number | null;
+            /** @description The model to ask for, by one of the names of `/api/v1/models/`; left out, one that is a default. */
+            model?: string | null;
+            /** @description No repeated runs of. The same run of words cannot come twice. 0 is off. Left out: usually 0. */
+            no_repeat_ngram_size?: number | null;
+            /** @description Search width. How many sentences are followed at once. Wider is safer and slower. Never less than the number of drafts, unless words are picked by chance. Left out: usually 4. */
+            num_beams?: number | null;
+            /** @description Drafts. How many captions to offer. More take a little longer. Left out: usually 1. */
+            num_captions?: number | null;
+            /**
+             * Format: double
+             * @description Repetition brake. Makes words already used less likely. 1 is off. Left out: usually 1.0.
+             */
+            repetition_penalty?: number | null;
+            /** @description Seed. The same seed and settings give the same captions again. Empty picks one. Left out: the model decides. */
+            seed?: number | null;
+            /**
+             * Format: double
+             * @description Boldness. Low repeats the likely words, high takes chances. Left out: usually 1.0.
+             */
+            temperature?: number | null;
+            /** @description Likeliest words kept. Only this many words are considered at each step. 0 keeps all. Left out: usually 50. */
+            top_k?: number | null;
+            /**
+             * Format: double
+             * @description Share of likelihood kept. Drops the unlikely tail of words. Lower is tamer. Left out: usually 1.0.
+             */
+            top_p?: number | null;
+        };
+        /** @description One picture that was not done. */
+        BulkFailure: {
+            /** @description Stable, for programs. */
+            code: string;
+            /** @description Words for people. */
+            detail: string;
+            /** Format: uuid */
+            image: string;
+        };
+        /** @description One thing asked for many pictures. It is done in the background, one picture after the other. */
+        BulkJob: {
+            readonly action: components["schemas"]["ActionEnum"];
+            /** Format: date-time */
+            readonly created_at: string;
+            /** @description How many were dealt with and done. */
+            readonly done: number;
+            /** @description Those that were dealt with and could not be done, and why. */
+            failures: components["schemas"]["BulkFailure"][];
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: uuid */
+            readonly id: string;
+            readonly state: components["schemas"]["BulkJobStateEnum"];
+            /** @description How many pictures it is about. */
+            readonly total: number;
+        };
+        /** @enum {string} */
+        BulkJobStateEnum: "queued" | "running" | "done" | "cancelled";
+        /** @enum {string} */
+        BulkReviewBodyDecisionEnum: "approve" | "reject";
+        /** @description A decision on what each picture shows. */
+        BulkReviewBodyRequest: {
+            decision: components["schemas"]["BulkReviewBodyDecisionEnum"];
+            /** @description Ids of pictures, 1,000 at most; each counts once. */
+            images: string[];
+            /** @description Why; with `reject` only. */
+            reason?: string;
+        };
+        /** @description Tags to put on, and to take off. */
+        BulkTagBodyRequest: {
+            /** @description 20 at most. */
+            add?: string[];
+            /** @description Ids of pictures, 1,000 at most; each counts once. */
+            images: string[];
+            /** @description 20 at most. */
             remove?: string[];
         };
         /** @description Words for a picture and where they came from; never changed once written. */
@@ -885,6 +1300,33 @@ export interface components {
             /** @description The corrected words; with `edit` only. */
             text?: string;
         };
+        /** @description One message on its way to one webhook. */
+        Delivery: {
+            /** @description Every try, oldest first. */
+            attempts: components["schemas"]["Attempt"][];
+            /** @description What is sent. */
+            readonly body: {
+                [key: string]: unknown;
+            };
+            /** Format: date-time */
+            readonly created_at: string;
+            /**
+             * Format: date-time
+             * @description When it is tried next; null when that is over.
+             */
+            due_at: string | null;
+            /** Format: uuid */
+            readonly id: string;
+            /** @description The header `webhook-id`: the same over all tries. */
+            readonly message: string;
+            readonly state: components["schemas"]["DeliveryStateEnum"];
+            /** @description The event, or `webhook.test`. */
+            readonly type: string;
+        };
+        /** @enum {string} */
+        DeliveryStateEnum: "pending" | "delivered" | "failed";
+        /** @enum {string} */
+        EventsEnum: "image.created" | "image.deleted" | "image.recovered" | "caption.created" | "caption.approved" | "caption.rejected" | "review.undone" | "job.failed";
         Failure: {
             errors: components["schemas"]["FailureEntry"][];
             /** @description Quote it when something is our fault. */
@@ -1248,6 +1690,41 @@ export interface components {
             /** @description How many workers serve it. */
             workers: number;
         };
+        NamedPictureRequest: {
+            /** @description Take chances. Picks words by chance instead of always the likeliest. Wakes boldness and the two settings after it. Left out: usually False. */
+            do_sample?: boolean | null;
+            /** @description Longest caption. Where the model must stop. 32 pieces is about 24 words. Left out: usually 16. */
+            max_length?: number | null;
+            /** @description The model to ask for, by one of the names of `/api/v1/models/`; left out, one that is a default. */
+            model?: string | null;
+            /** @description No repeated runs of. The same run of words cannot come twice. 0 is off. Left out: usually 0. */
+            no_repeat_ngram_size?: number | null;
+            /** @description Search width. How many sentences are followed at once. Wider is safer and slower. Never less than the number of drafts, unless words are picked by chance. Left out: usually 4. */
+            num_beams?: number | null;
+            /** @description Drafts. How many captions to offer. More take a little longer. Left out: usually 1. */
+            num_captions?: number | null;
+            /**
+             * Format: double
+             * @description Repetition brake. Makes words already used less likely. 1 is off. Left out: usually 1.0.
+             */
+            repetition_penalty?: number | null;
+            /** @description Seed. The same seed and settings give the same captions again. Empty picks one. Left out: the model decides. */
+            seed?: number | null;
+            /**
+             * Format: double
+             * @description Boldness. Low repeats the likely words, high takes chances. Left out: usually 1.0.
+             */
+            temperature?: number | null;
+            /** @description Likeliest words kept. Only this many words are considered at each step. 0 keeps all. Left out: usually 50. */
+            top_k?: number | null;
+            /**
+             * Format: double
+             * @description Share of likelihood kept. Drops the unlikely tail of words. Lower is tamer. Left out: usually 1.0.
+             */
+            top_p?: number | null;
+            /** @description Where the picture lies: http or https, open to everybody. */
+            url: string;
+        };
         /** @description A new link with its address, given this once. */
         NewLink: {
             /** Format: date-time */
@@ -1261,6 +1738,27 @@ export interface components {
             readonly last_used_at: string | null;
             /** @description Keep it: it cannot be shown again. */
             url: string;
+        };
+        /** @description A new webhook, with its secret. */
+        NewWebhook: {
+            /** Format: date-time */
+            readonly created_at: string;
+            events: components["schemas"]["EventsEnum"][];
+            /**
+             * Format: date-time
+             * @description When the first of an unbroken row of failures happened; null when it works.
+             */
+            failing_since: string | null;
+            /** Format: uuid */
+            readonly id: string;
+            /** @description Whether it is told. */
+            is_on: boolean;
+            readonly name: string;
+            /** @description Why it is off: `person`, `failing` for five days, or `gone` (it answered 410); empty when it is on. */
+            off: components["schemas"]["OffEnum"] | components["schemas"]["BlankEnum"];
+            /** @description Signs its messages; begins with `whsec_`. Shown only now. */
+            signing_secret: string;
+            readonly url: string;
         };
         /** @description What somebody wants to review next. */
         NextReviewsRequest: {
@@ -1281,6 +1779,8 @@ export interface components {
             order?: components["schemas"]["OrderEnum"];
         };
         /** @enum {string} */
+        OffEnum: "person" | "failing" | "gone";
+        /** @enum {string} */
         OrderEnum: "least-sure" | "oldest" | "album";
         PaginatedAlbumList: {
             /**
@@ -1297,6 +1797,21 @@ export interface components {
             previous: string | null;
             results: components["schemas"]["Album"][];
         };
+        PaginatedBulkJobList: {
+            /**
+             * Format: uri
+             * @description Where the page after this one is; null on the last page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description Where the page before this one is; null on the first page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            previous: string | null;
+            results: components["schemas"]["BulkJob"][];
+        };
         PaginatedCaptionList: {
             /**
              * Format: uri
@@ -1311,6 +1826,21 @@ export interface components {
              */
             previous: string | null;
             results: components["schemas"]["Caption"][];
+        };
+        PaginatedDeliveryList: {
+            /**
+             * Format: uri
+             * @description Where the page after this one is; null on the last page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description Where the page before this one is; null on the first page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            previous: string | null;
+            results: components["schemas"]["Delivery"][];
         };
         PaginatedFileList: {
             /**
@@ -1447,6 +1977,21 @@ export interface components {
             previous: string | null;
             results: components["schemas"]["Tag"][];
         };
+        PaginatedWebhookList: {
+            /**
+             * Format: uri
+             * @description Where the page after this one is; null on the last page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description Where the page before this one is; null on the first page.
+             * @example https://captions.example.org/api/v1/images/?cursor=YWZ0ZXJ8MjAyNg
+             */
+            previous: string | null;
+            results: components["schemas"]["Webhook"][];
+        };
         /** @description What to change about a picture; what is left out stays. */
         PatchedAboutRequest: {
             /** @description `true` empties its alt text. */
@@ -1474,6 +2019,16 @@ export interface components {
             /** @description In the language of the search field. */
             query?: string;
         };
+        /** @description What is to change of a webhook; what is left out stays. */
+        PatchedWebhookChangeBodyRequest: {
+            events?: components["schemas"]["EventsEnum"][];
+            /** @description Whether it is told. Switching it on forgets its failures. */
+            is_on?: boolean;
+            /** @description At most 80 characters. */
+            name?: string;
+            /** @description A public http or https address. */
+            url?: string;
+        };
         /** @enum {string} */
         PictureFormat: "JPEG" | "PNG" | "WEBP" | "GIF" | "TIFF" | "BMP" | "HEIF" | "AVIF";
         /** @description Where the bytes of a picture are. */
@@ -1498,6 +2053,11 @@ export interface components {
              * @description Small WebP without metadata.
              */
             thumbnail: string;
+        };
+        /** @description Which pictures. */
+        PicturesBodyRequest: {
+            /** @description Ids of pictures, 1,000 at most; each counts once. */
+            images: string[];
         };
         /** @description How the quality score was learned, and how right it is on decisions held out from the fit. */
         Quality: {
@@ -1636,12 +2196,24 @@ export interface components {
             /** @description The search, to be given as `q` to `/api/v1/images/`. */
             query: string;
         };
+        /** @enum {string} */
+        ScopesEnum: "images:read" | "images:write" | "captions:write" | "reviews:write" | "admin";
         /** @description A search to be saved. */
         SearchToSaveRequest: {
             /** @description At most 120 characters. */
             name: string;
             /** @description In the language of the search field. */
             query: string;
+        };
+        /** @description A new secret. */
+        Secret: {
+            /**
+             * Format: date-time
+             * @description Until then messages are signed by the former one too.
+             */
+            old_secret_until: string;
+            /** @description Begins with `whsec_`. Shown only now. */
+            signing_secret: string;
         };
         /** @description Which model answers. */
         Service: {
@@ -1689,6 +2261,8 @@ export interface components {
             /** @description The first characters of the secret. */
             readonly hint: string;
             readonly name: string;
+            /** @description What it opens; `admin` holds all others. */
+            scopes: components["schemas"]["ScopesEnum"][];
         };
         /** @enum {string} */
         Truth: "true" | "false" | "on" | "off" | "yes" | "no" | "1" | "0";
@@ -1754,6 +2328,33 @@ export interface components {
         };
         /** @enum {string} */
         UploadState: "open" | "checking" | "done" | "known" | "refused";
+        /** @description An address that is told what happens. Its secret is shown when it is made and when it is changed. */
+        Webhook: {
+            /** Format: date-time */
+            readonly created_at: string;
+            events: components["schemas"]["EventsEnum"][];
+            /**
+             * Format: date-time
+             * @description When the first of an unbroken row of failures happened; null when it works.
+             */
+            failing_since: string | null;
+            /** Format: uuid */
+            readonly id: string;
+            /** @description Whether it is told. */
+            is_on: boolean;
+            readonly name: string;
+            /** @description Why it is off: `person`, `failing` for five days, or `gone` (it answered 410); empty when it is on. */
+            off: components["schemas"]["OffEnum"] | components["schemas"]["BlankEnum"];
+            readonly url: string;
+        };
+        /** @description A webhook to be added. */
+        WebhookBodyRequest: {
+            events: components["schemas"]["EventsEnum"][];
+            /** @description At most 80 characters. */
+            name: string;
+            /** @description A public http or https address. */
+            url: string;
+        };
         /** @enum {string} */
         WordsPurposeEnum: "alt" | "long";
         /** @description Words written by hand. */
@@ -1817,10 +2418,9 @@ export interface components {
                 "application/json": components["schemas"]["Failure"];
             };
         };
-        /** @description A signed-in page sent no CSRF token; requests with an API token need none. */
+        /** @description The token lacks the scope that this needs; or a signed-in page sent no CSRF token. */
         Forbidden: {
             headers: {
-                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1830,9 +2430,10 @@ export interface components {
                 "application/json": components["schemas"]["Failure"];
             };
         };
-        /** @description A signed-in page sent no CSRF token; requests with an API token need none. */
+        /** @description The token lacks the scope that this needs; or a signed-in page sent no CSRF token. */
         Forbidden2: {
             headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1943,7 +2544,7 @@ export interface components {
                 "application/json": components["schemas"]["Failure"];
             };
         };
-        /** @description The request speaks another version of the tus protocol. */
+        /** @description It was changed since the answer whose ETag If-Match names; for uploads, another version of the tus protocol. */
         PreconditionFailed: {
             headers: {
                 RateLimit: components["headers"]["RateLimit"];
@@ -2113,6 +2714,8 @@ export interface components {
     parameters: never;
     requestBodies: never;
     headers: {
+        /** @description Stands for what this answer tells, whichever fields were asked for. */
+        ETag: string;
         /** @description There when the answer is that of an earlier request with this key. */
         "Idempotency-Replayed": "true";
         /** @description Requests left, `r`, until the count starts again in `t` seconds. */
@@ -2133,12 +2736,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `owner`, `pictures`, `role`, `created_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2146,6 +2754,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2155,8 +2764,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedAlbumList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -2193,7 +2814,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["RequestEntityTooLarge"];
@@ -2206,8 +2827,14 @@ export interface operations {
     };
     get_album: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `owner`, `pictures`, `role`, `created_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 album_id: string;
             };
@@ -2217,6 +2844,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2226,7 +2854,20 @@ export interface operations {
                     "application/json": components["schemas"]["Album"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2237,7 +2878,10 @@ export interface operations {
     delete_album: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 album_id: string;
             };
@@ -2256,9 +2900,10 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -2267,7 +2912,10 @@ export interface operations {
     rename_album: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 album_id: string;
             };
@@ -2292,10 +2940,11 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["RequestEntityTooLarge2"];
             415: components["responses"]["UnsupportedMediaType2"];
             429: components["responses"]["TooManyRequests"];
@@ -2335,7 +2984,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -2352,12 +3001,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `created_by`, `created_at`, `expires_at`, `last_used_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 album_id: string;
             };
@@ -2367,6 +3021,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2376,8 +3031,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedLinkList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2417,7 +3084,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -2452,7 +3119,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2465,12 +3132,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `user`, `role`, `created_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 album_id: string;
             };
@@ -2480,6 +3152,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2489,8 +3162,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedShareList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2530,7 +3215,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -2565,7 +3250,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2602,11 +3287,349 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             413: components["responses"]["RequestEntityTooLarge2"];
             415: components["responses"]["UnsupportedMediaType2"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_bulk_jobs: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins: take it from `next` or `previous`. */
+                cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `action`, `state`, `total`, `done`, `failures`, `created_at`, `finished_at`. */
+                fields?: string;
+                /** @description How many rows a page has, at most 200. */
+                limit?: number;
+                /** @description Newest or oldest first, by the time of creation. */
+                ordering?: "newest" | "oldest";
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedBulkJobList"];
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    bulk_caption: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkCaptionRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    bulk_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PicturesBodyRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    bulk_review: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkReviewBodyRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    bulk_tag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkTagBodyRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    get_bulk_job: {
+        parameters: {
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `action`, `state`, `total`, `done`, `failures`, `created_at`, `finished_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                bulk_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    cancel_bulk_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                bulk_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    stream_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `id` of the last event that you have: the stream begins after it. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events, named as those of webhooks, with the same data. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -2625,6 +3648,8 @@ export interface operations {
                 cursor?: string;
                 /** @description `true` lists the trash instead. */
                 deleted?: "false" | "true";
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`. */
+                fields?: string;
                 /** @description Pictures of this format; give it several times for several formats. */
                 format?: ("AVIF" | "BMP" | "GIF" | "HEIF" | "JPEG" | "PNG" | "TIFF" | "WEBP")[];
                 /** @description Whether the picture has any words. */
@@ -2644,7 +3669,10 @@ export interface operations {
                 /** @description Pictures with this tag of yours. */
                 tag?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2652,6 +3680,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2661,8 +3690,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedImageList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -2708,6 +3749,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                "application/json": components["schemas"]["NamedPictureRequest"];
                 "image/avif": string;
                 "image/bmp": string;
                 "image/gif": string;
@@ -2761,7 +3803,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["RequestEntityTooLarge"];
@@ -2775,8 +3817,14 @@ export interface operations {
     };
     get_image: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`, `jobs`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -2786,6 +3834,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2795,7 +3844,20 @@ export interface operations {
                     "application/json": components["schemas"]["ImageWithJobs"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2806,7 +3868,10 @@ export interface operations {
     delete_image: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -2825,9 +3890,10 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -2836,7 +3902,10 @@ export interface operations {
     change_image: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -2861,9 +3930,10 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["RequestEntityTooLarge2"];
             415: components["responses"]["UnsupportedMediaType2"];
             429: components["responses"]["TooManyRequests"];
@@ -2876,12 +3946,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `image`, `text`, `kind`, `purpose`, `language`, `score`, `rank`, `model`, `revision`, `params`, `seed`, `author`, `parent`, `job`, `created_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -2891,6 +3966,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2900,8 +3976,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedCaptionList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -2941,7 +4029,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -2982,7 +4070,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -2997,12 +4085,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `image`, `state`, `attempt`, `model`, `params`, `chosen`, `error`, `notice`, `captions`, `created_at`, `started_at`, `finished_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3012,6 +4105,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3021,8 +4115,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedJobList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -3094,7 +4200,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3108,8 +4214,14 @@ export interface operations {
     };
     get_medium: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`, `jobs`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3120,6 +4232,7 @@ export interface operations {
             /** @description WebP, upright, sRGB, without metadata. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3141,9 +4254,10 @@ export interface operations {
                     "image/webp": string;
                 };
             };
-            /** @description Unchanged since the time or tag that was named. */
+            /** @description You have it: nothing has changed. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3151,7 +4265,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             416: components["responses"]["RequestedRangeNotSatisfiable"];
@@ -3162,8 +4278,14 @@ export interface operations {
     };
     get_original: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`, `jobs`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3174,6 +4296,7 @@ export interface operations {
             /** @description The bytes as they came, as an attachment. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3209,9 +4332,10 @@ export interface operations {
                     "image/webp": string;
                 };
             };
-            /** @description Unchanged since the time or tag that was named. */
+            /** @description You have it: nothing has changed. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3219,7 +4343,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             416: components["responses"]["RequestedRangeNotSatisfiable"];
@@ -3256,7 +4382,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3298,7 +4424,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3338,7 +4464,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3353,12 +4479,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `image`, `caption`, `reviewer`, `decision`, `reason`, `undoes`, `is_automatic`, `quality`, `created_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3368,6 +4499,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3377,8 +4509,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedReviewList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -3388,8 +4532,14 @@ export interface operations {
     };
     get_screen: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`, `jobs`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3400,6 +4550,7 @@ export interface operations {
             /** @description WebP, upright, sRGB, without metadata. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3421,9 +4572,10 @@ export interface operations {
                     "image/webp": string;
                 };
             };
-            /** @description Unchanged since the time or tag that was named. */
+            /** @description You have it: nothing has changed. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3431,7 +4583,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             416: components["responses"]["RequestedRangeNotSatisfiable"];
@@ -3442,8 +4596,14 @@ export interface operations {
     };
     get_thumbnail: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `number`, `owner`, `filename`, `sha256`, `format`, `width`, `height`, `frames`, `bytes`, `state`, `caption`, `published_caption`, `title`, `is_decorative`, `alt_text`, `long_description`, `tags`, `albums`, `quality`, `published_by_rule`, `created_at`, `deleted_at`, `urls`, `jobs`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 image_id: string;
             };
@@ -3454,6 +4614,7 @@ export interface operations {
             /** @description WebP, upright, sRGB, without metadata. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3475,9 +4636,10 @@ export interface operations {
                     "image/webp": string;
                 };
             };
-            /** @description Unchanged since the time or tag that was named. */
+            /** @description You have it: nothing has changed. */
             304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3485,7 +4647,9 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             416: components["responses"]["RequestedRangeNotSatisfiable"];
@@ -3503,6 +4667,8 @@ export interface operations {
                 created_before?: string;
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `image`, `state`, `attempt`, `model`, `params`, `chosen`, `error`, `notice`, `captions`, `created_at`, `started_at`, `finished_at`. */
+                fields?: string;
                 /** @description Jobs of this picture. */
                 image?: string;
                 /** @description How many rows a page has, at most 200. */
@@ -3512,7 +4678,10 @@ export interface operations {
                 /** @description Jobs in this state; give it several times for several states. */
                 state?: ("cancelled" | "done" | "failed" | "queued" | "running")[];
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3520,6 +4689,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3529,8 +4699,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedJobList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -3539,8 +4721,14 @@ export interface operations {
     };
     get_job: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `image`, `state`, `attempt`, `model`, `params`, `chosen`, `error`, `notice`, `captions`, `created_at`, `started_at`, `finished_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 job_id: string;
             };
@@ -3550,6 +4738,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3559,7 +4748,20 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -3595,7 +4797,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3603,6 +4805,38 @@ export interface operations {
             429: components["responses"]["TooManyRequests2"];
             500: components["responses"]["InternalServerError2"];
             503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    stream_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One event `job` now and at each change of state, with the job as its data; ends with the job. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     retry_job: {
@@ -3633,7 +4867,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3645,8 +4879,14 @@ export interface operations {
     };
     get_me: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `username`, `email`, `is_reviewer`, `images`, `token`, `service`, `limits`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3654,6 +4894,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3663,6 +4904,18 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -3672,8 +4925,14 @@ export interface operations {
     };
     list_models: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `name`, `names`, `title`, `revision`, `device`, `precision`, `is_demo`, `is_default`, `workers`, `seconds_per_image`, `defaults`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3681,6 +4940,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3689,6 +4949,17 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PaginatedModelList"];
                 };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -3700,8 +4971,14 @@ export interface operations {
     };
     get_quality: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `method`, `decisions`, `approved`, `brier`, `fitted_at`, `bins`, `by_model`, `thresholds`, `auto_approve_from`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3709,6 +4986,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3718,8 +4996,20 @@ export interface operations {
                     "application/json": components["schemas"]["Quality"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -3756,7 +5046,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             404: components["responses"]["NotFound2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
@@ -3773,12 +5063,17 @@ export interface operations {
             query?: {
                 /** @description Where the page begins: take it from `next` or `previous`. */
                 cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `query`, `created_at`. */
+                fields?: string;
                 /** @description How many rows a page has, at most 200. */
                 limit?: number;
                 /** @description Newest or oldest first, by the time of creation. */
                 ordering?: "newest" | "oldest";
             };
-            header?: never;
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3786,6 +5081,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3795,8 +5091,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedSavedSearchList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -3833,7 +5141,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["RequestEntityTooLarge"];
@@ -3846,8 +5154,14 @@ export interface operations {
     };
     get_search: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `query`, `created_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path: {
                 search_id: string;
             };
@@ -3857,6 +5171,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3866,7 +5181,20 @@ export interface operations {
                     "application/json": components["schemas"]["SavedSearch"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -3877,7 +5205,10 @@ export interface operations {
     delete_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 search_id: string;
             };
@@ -3896,9 +5227,10 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -3907,7 +5239,10 @@ export interface operations {
     change_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
             path: {
                 search_id: string;
             };
@@ -3932,10 +5267,11 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["RequestEntityTooLarge2"];
             415: components["responses"]["UnsupportedMediaType2"];
             429: components["responses"]["TooManyRequests"];
@@ -3945,8 +5281,14 @@ export interface operations {
     };
     list_tags: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `pictures`, `created_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3954,6 +5296,7 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3963,8 +5306,20 @@ export interface operations {
                     "application/json": components["schemas"]["PaginatedTagList"];
                 };
             };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -4001,7 +5356,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["RequestEntityTooLarge"];
@@ -4034,7 +5389,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -4070,7 +5425,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
@@ -4110,6 +5465,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
@@ -4153,10 +5509,10 @@ export interface operations {
             };
             400: components["responses"]["BadRequest2"];
             401: components["responses"]["Unauthorized2"];
-            403: components["responses"]["Forbidden"];
+            403: components["responses"]["Forbidden2"];
             406: components["responses"]["NotAcceptable2"];
             409: components["responses"]["Conflict"];
-            /** @description The request speaks another version of the tus protocol. */
+            /** @description It was changed since the answer whose ETag If-Match names; for uploads, another version of the tus protocol. */
             412: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
@@ -4227,6 +5583,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             429: components["responses"]["TooManyRequests"];
@@ -4259,7 +5616,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
@@ -4304,7 +5661,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden2"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
@@ -4352,6 +5709,397 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+        };
+    };
+    list_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins: take it from `next` or `previous`. */
+                cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `url`, `events`, `is_on`, `off`, `failing_since`, `created_at`. */
+                fields?: string;
+                /** @description How many rows a page has, at most 200. */
+                limit?: number;
+                /** @description Newest or oldest first, by the time of creation. */
+                ordering?: "newest" | "oldest";
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedWebhookList"];
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    make_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookBodyRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: {
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `name`, `url`, `events`, `is_on`, `off`, `failing_since`, `created_at`. */
+                fields?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is told nothing more. */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the answer that you looked at: 412 when it was changed since then, and nothing is done. */
+                "If-Match"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedWebhookChangeBodyRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["RequestEntityTooLarge2"];
+            415: components["responses"]["UnsupportedMediaType2"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins: take it from `next` or `previous`. */
+                cursor?: string;
+                /** @description The fields that you want, with commas between; of a list, the fields of each row. Left out: all of them, which are `id`, `message`, `type`, `state`, `body`, `attempts`, `due_at`, `created_at`. */
+                fields?: string;
+                /** @description How many rows a page has, at most 200. */
+                limit?: number;
+                /** @description Newest or oldest first, by the time of creation. */
+                ordering?: "newest" | "oldest";
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaginatedDeliveryList"];
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    replay_webhook_delivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                delivery_id: string;
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    rotate_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Secret"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
         };
     };
 }

@@ -21,6 +21,10 @@ export type Album = Schemas["Album"];
 export type GenerationParams = Schemas["JobRequestRequest"];
 export type ImageQuery = NonNullable<operations["list_images"]["parameters"]["query"]>;
 export type Decision = Schemas["DecisionRequest"];
+export type BulkJob = Schemas["BulkJob"];
+export type Webhook = Schemas["Webhook"];
+export type NewWebhook = Schemas["NewWebhook"];
+export type NewWebhookRequest = Schemas["WebhookBodyRequest"];
 
 export interface Options {
   /** The desk's address, such as https://captions.example.org. */
@@ -130,15 +134,8 @@ export class Desk {
   }
 
   /** Look at a job until it has ended. Throws WaitedTooLong after so many seconds. */
-  async waitForJob(id: string, seconds = 300, signal?: AbortSignal): Promise<Job> {
-    const end = Date.now() + seconds * 1000;
-    for (let between = FIRST_LOOK; ; between = Math.min(between * 1.5, LATER_LOOK)) {
-      const job = await this.job(id);
-      if (job.state !== "queued" && job.state !== "running") return job;
-      const rest = (end - Date.now()) / 1000;
-      if (rest <= 0) throw new WaitedTooLong(`The job is still ${job.state} after ${seconds} seconds.`);
-      await pause(Math.min(between, rest), signal);
-    }
+  waitForJob(id: string, seconds = 300, signal?: AbortSignal): Promise<Job> {
+    return this.ended(() => this.job(id), seconds, signal);
   }
 
   /** Be handed the next drafts to decide on. Send each one's `seen` with the decision. */
@@ -156,5 +153,59 @@ export class Desk {
   /** Take your last decision on a picture back. */
   undoReview(id: string): Promise<ImageWithJobs> {
     return this.ask(this.api.POST("/api/v1/images/{image_id}/review/undo/", { params: { path: { image_id: id } } }));
+  }
+
+  /** Have the desk fetch a picture from a public address and caption it. */
+  addByUrl(url: string, params: GenerationParams = {}, wait?: number): Promise<ImageWithJobs> {
+    const query = wait === undefined ? {} : { wait };
+    return this.ask(this.api.POST("/api/v1/images/", { params: { query }, body: { ...params, url } }));
+  }
+
+  /** Have up to 1,000 pictures captioned, as one job. */
+  bulkCaption(images: readonly string[], params: GenerationParams = {}): Promise<BulkJob> {
+    return this.ask(this.api.POST("/api/v1/bulk/captions/", { body: { ...params, images: [...images] } }));
+  }
+
+  /** Approve or reject what up to 1,000 pictures show, as one job. */
+  bulkReview(images: readonly string[], decision: "approve" | "reject", reason?: string): Promise<BulkJob> {
+    const why = reason === undefined ? {} : { reason };
+    return this.ask(this.api.POST("/api/v1/bulk/reviews/", { body: { images: [...images], decision, ...why } }));
+  }
+
+  /** Put tags on up to 1,000 pictures, or take them off, as one job. */
+  bulkTag(images: readonly string[], add: readonly string[], remove: readonly string[] = []): Promise<BulkJob> {
+    const body = { images: [...images], add: [...add], remove: [...remove] };
+    return this.ask(this.api.POST("/api/v1/bulk/tags/", { body }));
+  }
+
+  /** Put up to 1,000 pictures into the trash, as one job. */
+  bulkDelete(images: readonly string[]): Promise<BulkJob> {
+    return this.ask(this.api.POST("/api/v1/bulk/deletions/", { body: { images: [...images] } }));
+  }
+
+  /** Look at a bulk job until it has ended; its `failures` say what could not be done. Throws WaitedTooLong. */
+  waitForBulk(id: string, seconds = 600, signal?: AbortSignal): Promise<BulkJob> {
+    const path = { bulk_id: id };
+    return this.ended(() => this.ask(this.api.GET("/api/v1/bulk/{bulk_id}/", { params: { path } })), seconds, signal);
+  }
+
+  /** Add a webhook; the answer has its secret, this once. */
+  makeWebhook(webhook: NewWebhookRequest): Promise<NewWebhook> {
+    return this.ask(this.api.POST("/api/v1/webhooks/", { body: webhook }));
+  }
+
+  private async ended<T extends { readonly state: string }>(
+    look: () => Promise<T>,
+    seconds: number,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const end = Date.now() + seconds * 1000;
+    for (let between = FIRST_LOOK; ; between = Math.min(between * 1.5, LATER_LOOK)) {
+      const job = await look();
+      if (job.state !== "queued" && job.state !== "running") return job;
+      const rest = (end - Date.now()) / 1000;
+      if (rest <= 0) throw new WaitedTooLong(`The job is still ${job.state} after ${seconds} seconds.`);
+      await pause(Math.min(between, rest), signal);
+    }
   }
 }

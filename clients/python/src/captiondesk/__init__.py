@@ -5,6 +5,7 @@ from captiondesk.client import VERSION, AsyncClient, Client
 from captiondesk.errors import (
     ApiError,
     CaptionDeskError,
+    ChangedMeanwhile,
     Conflict,
     ConnectionFailed,
     InvalidRequest,
@@ -16,9 +17,12 @@ from captiondesk.errors import (
     UnexpectedAnswer,
     UploadRefused,
     WaitedTooLong,
+    WebhookRefused,
 )
 from captiondesk.parameters import GenerationParams
 from captiondesk.retrying import Retries
+from captiondesk.signatures import verify_webhook
+from captiondesk.streams import Event, EventData
 
 __version__ = VERSION
 
@@ -26,9 +30,12 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "CaptionDeskError",
+    "ChangedMeanwhile",
     "Client",
     "Conflict",
     "ConnectionFailed",
+    "Event",
+    "EventData",
     "GenerationParams",
     "InvalidRequest",
     "NotAllowed",
@@ -40,6 +47,8 @@ __all__ = [
     "UnexpectedAnswer",
     "UploadRefused",
     "WaitedTooLong",
+    "WebhookRefused",
     "__version__",
     "models",
+    "verify_webhook",
 ]

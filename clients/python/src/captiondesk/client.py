@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -14,10 +15,13 @@ from urllib.parse import urlsplit
 import httpx2
 
 from captiondesk import models
+from captiondesk.bulk import Bulk
 from captiondesk.resources import Albums, Images, Jobs, Models, Reviews, Searches, Tags, Uploads
 from captiondesk.retrying import Retries, answered
-from captiondesk.surface import Awaiting, Blocking, Listing, ModeT, Operations, Runner, operation
-from captiondesk.wire import JSON, Answer, Broken, Command, Do, Pause, Request, Send, Steps
+from captiondesk.streams import Event, Following, Stream, event_of
+from captiondesk.surface import Awaiting, Blocking, Listing, ModeT, Operations, Runner, following, operation
+from captiondesk.telling import Webhooks
+from captiondesk.wire import JSON, Answer, Broken, Command, Do, Emit, Open, Pause, Read, Request, Send, Steps
 
 T = TypeVar("T")
 CONNECT_SECONDS: Final = 10
@@ -66,8 +70,12 @@ class Settings:
         return options
 
 
+def _head(came: httpx2.Response, body: bytes) -> Answer:
+    return Answer(came.status_code, {name.lower(): value for name, value in came.headers.items()}, body)
+
+
 def _whole(came: httpx2.Response) -> Answer:
-    return Answer(came.status_code, {name.lower(): value for name, value in came.headers.items()}, came.content)
+    return _head(came, came.content)
 
 
 class Sender(Runner):
@@ -99,6 +107,37 @@ class Sender(Runner):
         while request is not None:
             results, request = listing.read(self.run(answered(request, self.retries)))
             yield from results
+
+    def follow(self, steps: Following) -> Generator[Any, None, None]:
+        """Give what a stream tells, for as long as it does. Closing the generator closes the line."""
+        came: Any = None
+        chunks: Iterator[bytes] = iter(())
+        with ExitStack() as line:
+            while True:
+                try:
+                    command = steps.send(came)
+                except StopIteration:
+                    return
+                came = None
+                match command:
+                    case Emit(item):
+                        yield item
+                    case Open(request):
+                        line.close()
+                        try:
+                            response = line.enter_context(self.http.stream(**self.settings.options(request)))
+                            came = _head(response, b"" if response.status_code == 200 else response.read())
+                        except httpx2.TransportError as error:
+                            came = Broken(error)
+                        else:
+                            chunks = response.iter_bytes()
+                    case Read():
+                        try:
+                            came = next(chunks, b"")
+                        except httpx2.TransportError as error:
+                            came = Broken(error)
+                    case _:
+                        came = self._carry_out(command)
 
     def _carry_out(self, command: Command) -> Any:
         match command:
@@ -144,6 +183,40 @@ class AsyncSender(Runner):
             for one in results:
                 yield one
 
+    async def follow(self, steps: Following) -> AsyncGenerator[Any, None]:
+        """Give what a stream tells, for as long as it does. Closing the generator closes the line."""
+        came: Any = None
+        chunks: AsyncIterator[bytes] | None = None
+        async with AsyncExitStack() as line:
+            while True:
+                try:
+                    command = steps.send(came)
+                except StopIteration:
+                    return
+                came = None
+                match command:
+                    case Emit(item):
+                        yield item
+                    case Open(request):
+                        await line.aclose()
+                        try:
+                            response = await line.enter_async_context(
+                                self.http.stream(**self.settings.options(request))
+                            )
+                            came = _head(response, b"" if response.status_code == 200 else await response.aread())
+                        except httpx2.TransportError as error:
+                            came = Broken(error)
+                        else:
+                            chunks = response.aiter_bytes()
+                    case Read():
+                        assert chunks is not None
+                        try:
+                            came = await anext(chunks, b"")
+                        except httpx2.TransportError as error:
+                            came = Broken(error)
+                    case _:
+                        came = await self._carry_out(command)
+
     async def _carry_out(self, command: Command) -> Any:
         match command:
             case Send(request):
@@ -170,6 +243,8 @@ class Desk(Operations[ModeT]):
         self.models: Models[ModeT] = Models(runner)
         self.searches: Searches[ModeT] = Searches(runner)
         self.uploads: Uploads[ModeT] = Uploads(runner)
+        self.bulk: Bulk[ModeT] = Bulk(runner)
+        self.webhooks: Webhooks[ModeT] = Webhooks(runner)
 
     @operation
     def me(self) -> Steps[models.Me]:
@@ -180,6 +255,16 @@ class Desk(Operations[ModeT]):
     def quality(self) -> Steps[models.Quality]:
         """Say how the quality score was learned, and how right it is."""
         return self._ask(models.Quality, Request("get_quality"))
+
+    @following
+    def events(self, *, after: str | None = None) -> Stream[Event]:
+        """Hear what happens to your pictures, from the first step on or after the event with the id `after`, for ever.
+
+        A line that breaks or ends is opened again where it was, and no event comes twice. Keep the last event's `id`
+        to go on in another process within three days; it may be told once more what happened up to ten seconds before.
+        Raises ApiError, and ConnectionFailed when the desk stays away.
+        """
+        return Stream(Request("stream_events"), event_of, after=after or "", is_numbered=True)
 
 
 class Client(Desk[Blocking]):

@@ -54,6 +54,12 @@ class UploadRefused(CaptionDeskError):
     """A file arrived whole and is no picture that the desk takes; `code` and `detail` are the desk's."""
 
 
+class WebhookRefused(CaptionDeskError):
+    """A message that claims to come from the desk does not, is too old, or was changed on its way."""
+
+    code = "webhook_refused"
+
+
 class ApiError(CaptionDeskError):
     """The desk refused a request. `entries` has all that is wrong; `code`, `detail` and `attr` are the first one's."""
 
@@ -93,6 +99,10 @@ class Conflict(ApiError):
     """It cannot be done now, or somebody else was first (409, 423)."""
 
 
+class ChangedMeanwhile(Conflict):
+    """Somebody has changed it since you looked (412): nothing was done. Look again, then decide."""
+
+
 class Throttled(ApiError):
     """Too many requests in a short time (429); `retry_after` says how many seconds to wait."""
 
@@ -101,6 +111,7 @@ class ServerFailed(ApiError):
     """The desk cannot do it at the moment, or has a fault (5xx). Quote `request_id` when you report it."""
 
 
+CHANGED: Final = "changed_meanwhile"
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     401: NotAuthenticated,
     403: NotAllowed,
@@ -122,6 +133,8 @@ def refusal(
             return UnexpectedAnswer(f"The answer with status {status} is none of a Caption Desk's. Check the address.")
         entries = (Entry("unavailable", f"The desk cannot be reached behind its address (status {status})."),)
     kind = _BY_STATUS.get(status, ServerFailed if status >= 500 else InvalidRequest)
+    if entries[0].code == CHANGED:
+        kind = ChangedMeanwhile
     return kind(status, entries, request_id=told_id or request_id, retry_after=retry_after)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, ConfigDict
+
+from captiondesk.told import Told
 
 
-class Album(BaseModel):
+class Album(Told):
     """
     Pictures that their owner put together.
     """
@@ -36,7 +38,7 @@ class Album(BaseModel):
     """
 
 
-class AlbumName(BaseModel):
+class AlbumName(Told):
     """
     An album, named.
     """
@@ -48,7 +50,7 @@ class AlbumName(BaseModel):
     name: str
 
 
-class AlbumPictures(BaseModel):
+class AlbumPictures(Told):
     """
     What became of it.
     """
@@ -66,7 +68,50 @@ class AlbumPictures(BaseModel):
     """
 
 
-class FailureEntry(BaseModel):
+class Attempt(Told):
+    """
+    One try.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    answer: str
+    """
+    The beginning of its answer.
+    """
+    created_at: AwareDatetime
+    error: str
+    """
+    The code of why nothing came, such as `address_too_slow`; else empty.
+    """
+    seconds: float
+    status: int | None
+    """
+    What the address answered; null when nothing came.
+    """
+
+
+class BulkFailure(Told):
+    """
+    One picture that was not done.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    code: str
+    """
+    Stable, for programs.
+    """
+    detail: str
+    """
+    Words for people.
+    """
+    image: UUID
+
+
+class FailureEntry(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -84,7 +129,7 @@ class FailureEntry(BaseModel):
     """
 
 
-class JobError(BaseModel):
+class JobError(Told):
     """
     Why a job failed.
     """
@@ -102,7 +147,7 @@ class JobError(BaseModel):
     """
 
 
-class JobNotice(BaseModel):
+class JobNotice(Told):
     """
     What a waiting job lacks.
     """
@@ -120,7 +165,7 @@ class JobNotice(BaseModel):
     """
 
 
-class Limits(BaseModel):
+class Limits(Told):
     """
     What this server takes.
     """
@@ -137,7 +182,7 @@ class Limits(BaseModel):
     max_upload_bytes: int
 
 
-class Link(BaseModel):
+class Link(Told):
     """
     An address for people without an account. Its secret is kept nowhere.
     """
@@ -152,7 +197,7 @@ class Link(BaseModel):
     last_used_at: AwareDatetime | None
 
 
-class Marked(BaseModel):
+class Marked(Told):
     """
     What became of it.
     """
@@ -170,7 +215,7 @@ class Marked(BaseModel):
     """
 
 
-class Model(BaseModel):
+class Model(Told):
     """
     One model that workers serve now.
     """
@@ -224,7 +269,7 @@ class Model(BaseModel):
     """
 
 
-class NewLink(BaseModel):
+class NewLink(Told):
     """
     A new link with its address, given this once.
     """
@@ -243,7 +288,7 @@ class NewLink(BaseModel):
     """
 
 
-class PaginatedAlbumList(BaseModel):
+class PaginatedAlbumList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -258,7 +303,7 @@ class PaginatedAlbumList(BaseModel):
     results: list[Album]
 
 
-class PaginatedLinkList(BaseModel):
+class PaginatedLinkList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -273,7 +318,7 @@ class PaginatedLinkList(BaseModel):
     results: list[Link]
 
 
-class PaginatedModelList(BaseModel):
+class PaginatedModelList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -288,7 +333,7 @@ class PaginatedModelList(BaseModel):
     results: list[Model]
 
 
-class PictureUrls(BaseModel):
+class PictureUrls(Told):
     """
     Where the bytes of a picture are.
     """
@@ -314,7 +359,7 @@ class PictureUrls(BaseModel):
     """
 
 
-class QualityBin(BaseModel):
+class QualityBin(Told):
     """
     Decisions on drafts of about one score.
     """
@@ -349,7 +394,7 @@ class QualityBin(BaseModel):
     """
 
 
-class QualityOfModel(BaseModel):
+class QualityOfModel(Told):
     """
     How the score does with one model's drafts.
     """
@@ -373,7 +418,7 @@ class QualityOfModel(BaseModel):
     model: str
 
 
-class QualityThreshold(BaseModel):
+class QualityThreshold(Told):
     """
     What a rule would have done that approves from one score on.
     """
@@ -400,7 +445,7 @@ class QualityThreshold(BaseModel):
     threshold: float
 
 
-class SavedSearch(BaseModel):
+class SavedSearch(Told):
     """
     A search that its owner comes back to.
     """
@@ -420,7 +465,25 @@ class SavedSearch(BaseModel):
     """
 
 
-class Service(BaseModel):
+class Secret(Told):
+    """
+    A new secret.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    old_secret_until: AwareDatetime
+    """
+    Until then messages are signed by the former one too.
+    """
+    signing_secret: str
+    """
+    Begins with `whsec_`. Shown only now.
+    """
+
+
+class Service(Told):
     """
     Which model answers.
     """
@@ -444,7 +507,7 @@ class Service(BaseModel):
     revision: str | None
 
 
-class Share(BaseModel):
+class Share(Told):
     """
     What a person may do with an album's pictures.
     """
@@ -461,7 +524,7 @@ class Share(BaseModel):
     """
 
 
-class Tag(BaseModel):
+class Tag(Told):
     """
     A word that you find your pictures by.
     """
@@ -478,7 +541,7 @@ class Tag(BaseModel):
     """
 
 
-class Token(BaseModel):
+class Token(Told):
     """
     The token that asks; its secret is kept nowhere.
     """
@@ -493,9 +556,13 @@ class Token(BaseModel):
     The first characters of the secret.
     """
     name: str
+    scopes: list[Literal["images:read", "images:write", "captions:write", "reviews:write", "admin"] | str]
+    """
+    What it opens; `admin` holds all others.
+    """
 
 
-class UploadError(BaseModel):
+class UploadError(Told):
     """
     Why a file was refused, or what it waits for.
     """
@@ -513,7 +580,73 @@ class UploadError(BaseModel):
     """
 
 
-class Caption(BaseModel):
+class Webhook(Told):
+    """
+    An address that is told what happens. Its secret is shown when it is made and when it is changed.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    created_at: AwareDatetime
+    events: list[
+        Literal[
+            "image.created",
+            "image.deleted",
+            "image.recovered",
+            "caption.created",
+            "caption.approved",
+            "caption.rejected",
+            "review.undone",
+            "job.failed",
+        ]
+        | str
+    ]
+    failing_since: AwareDatetime | None
+    """
+    When the first of an unbroken row of failures happened; null when it works.
+    """
+    id: UUID
+    is_on: bool
+    """
+    Whether it is told.
+    """
+    name: str
+    off: Literal["person", "failing", "gone"] | str | Literal[""]
+    """
+    Why it is off: `person`, `failing` for five days, or `gone` (it answered 410); empty when it is on.
+    """
+    url: str
+
+
+class BulkJob(Told):
+    """
+    One thing asked for many pictures. It is done in the background, one picture after the other.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    action: Literal["caption", "approve", "reject", "tag", "delete"] | str
+    created_at: AwareDatetime
+    done: int
+    """
+    How many were dealt with and done.
+    """
+    failures: list[BulkFailure]
+    """
+    Those that were dealt with and could not be done, and why.
+    """
+    finished_at: AwareDatetime | None
+    id: UUID
+    state: Literal["queued", "running", "done", "cancelled"] | str
+    total: int
+    """
+    How many pictures it is about.
+    """
+
+
+class Caption(Told):
     """
     Words for a picture and where they came from; never changed once written.
     """
@@ -578,7 +711,40 @@ class Caption(BaseModel):
     """
 
 
-class Failure(BaseModel):
+class Delivery(Told):
+    """
+    One message on its way to one webhook.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    attempts: list[Attempt]
+    """
+    Every try, oldest first.
+    """
+    body: dict[str, Any]
+    """
+    What is sent.
+    """
+    created_at: AwareDatetime
+    due_at: AwareDatetime | None
+    """
+    When it is tried next; null when that is over.
+    """
+    id: UUID
+    message: str
+    """
+    The header `webhook-id`: the same over all tries.
+    """
+    state: Literal["pending", "delivered", "failed"] | str
+    type: str
+    """
+    The event, or `webhook.test`.
+    """
+
+
+class Failure(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -590,7 +756,7 @@ class Failure(BaseModel):
     type: Literal["validation_error", "client_error", "server_error"] | str
 
 
-class File(BaseModel):
+class File(Told):
     """
     A file that comes in pieces, or one out of a ZIP file.
     """
@@ -636,7 +802,7 @@ class File(BaseModel):
     state: Literal["open", "checking", "done", "known", "refused"] | str
 
 
-class Image(BaseModel):
+class Image(Told):
     """
     One uploaded picture.
     """
@@ -724,7 +890,7 @@ class Image(BaseModel):
     """
 
 
-class Job(BaseModel):
+class Job(Told):
     """
     One request to caption one picture.
     """
@@ -771,7 +937,7 @@ class Job(BaseModel):
     state: Literal["queued", "running", "done", "failed", "cancelled"] | str
 
 
-class Me(BaseModel):
+class Me(Told):
     """
     Who asks, what they have, and what answers them.
     """
@@ -797,7 +963,65 @@ class Me(BaseModel):
     username: str
 
 
-class PaginatedCaptionList(BaseModel):
+class NewWebhook(Told):
+    """
+    A new webhook, with its secret.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    created_at: AwareDatetime
+    events: list[
+        Literal[
+            "image.created",
+            "image.deleted",
+            "image.recovered",
+            "caption.created",
+            "caption.approved",
+            "caption.rejected",
+            "review.undone",
+            "job.failed",
+        ]
+        | str
+    ]
+    failing_since: AwareDatetime | None
+    """
+    When the first of an unbroken row of failures happened; null when it works.
+    """
+    id: UUID
+    is_on: bool
+    """
+    Whether it is told.
+    """
+    name: str
+    off: Literal["person", "failing", "gone"] | str | Literal[""]
+    """
+    Why it is off: `person`, `failing` for five days, or `gone` (it answered 410); empty when it is on.
+    """
+    signing_secret: str
+    """
+    Signs its messages; begins with `whsec_`. Shown only now.
+    """
+    url: str
+
+
+class PaginatedBulkJobList(Told):
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    next: str | None
+    """
+    Where the page after this one is; null on the last page.
+    """
+    previous: str | None
+    """
+    Where the page before this one is; null on the first page.
+    """
+    results: list[BulkJob]
+
+
+class PaginatedCaptionList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -812,7 +1036,22 @@ class PaginatedCaptionList(BaseModel):
     results: list[Caption]
 
 
-class PaginatedFileList(BaseModel):
+class PaginatedDeliveryList(Told):
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    next: str | None
+    """
+    Where the page after this one is; null on the last page.
+    """
+    previous: str | None
+    """
+    Where the page before this one is; null on the first page.
+    """
+    results: list[Delivery]
+
+
+class PaginatedFileList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -827,7 +1066,7 @@ class PaginatedFileList(BaseModel):
     results: list[File]
 
 
-class PaginatedImageList(BaseModel):
+class PaginatedImageList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -842,7 +1081,7 @@ class PaginatedImageList(BaseModel):
     results: list[Image]
 
 
-class PaginatedJobList(BaseModel):
+class PaginatedJobList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -857,7 +1096,7 @@ class PaginatedJobList(BaseModel):
     results: list[Job]
 
 
-class PaginatedSavedSearchList(BaseModel):
+class PaginatedSavedSearchList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -872,7 +1111,7 @@ class PaginatedSavedSearchList(BaseModel):
     results: list[SavedSearch]
 
 
-class PaginatedShareList(BaseModel):
+class PaginatedShareList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -887,7 +1126,7 @@ class PaginatedShareList(BaseModel):
     results: list[Share]
 
 
-class PaginatedTagList(BaseModel):
+class PaginatedTagList(Told):
     model_config = ConfigDict(
         extra="allow",
     )
@@ -902,7 +1141,22 @@ class PaginatedTagList(BaseModel):
     results: list[Tag]
 
 
-class Quality(BaseModel):
+class PaginatedWebhookList(Told):
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    next: str | None
+    """
+    Where the page after this one is; null on the last page.
+    """
+    previous: str | None
+    """
+    Where the page before this one is; null on the first page.
+    """
+    results: list[Webhook]
+
+
+class Quality(Told):
     """
     How the quality score was learned, and how right it is on decisions held out from the fit.
     """
@@ -939,7 +1193,7 @@ class Quality(BaseModel):
     thresholds: list[QualityThreshold]
 
 
-class Review(BaseModel):
+class Review(Told):
     """
     One decision of one person.
     """
@@ -974,7 +1228,7 @@ class Review(BaseModel):
     """
 
 
-class Turn(BaseModel):
+class Turn(Told):
     """
     One picture that is before you alone until its lease runs out.
     """
@@ -1001,7 +1255,7 @@ class Turn(BaseModel):
     """
 
 
-class ImageWithJobs(BaseModel):
+class ImageWithJobs(Told):
     """
     One picture with its jobs, newest first.
     """
@@ -1093,7 +1347,7 @@ class ImageWithJobs(BaseModel):
     """
 
 
-class PaginatedReviewList(BaseModel):
+class PaginatedReviewList(Told):
     model_config = ConfigDict(
         extra="allow",
     )

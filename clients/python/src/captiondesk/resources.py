@@ -6,21 +6,25 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, Unpack
+from typing import Any, Final, Literal, TypeAlias, TypeVar, Unpack
 from uuid import UUID
 
 from captiondesk import errors, models
 from captiondesk.parameters import GenerationParams
 from captiondesk.pieces import PIECE_BYTES, File, Progress, Sending, Source
-from captiondesk.surface import Listing, ModeT, Operations, listing, operation, read
+from captiondesk.streams import Heard, Stream
+from captiondesk.surface import Listing, ModeT, Operations, following, listing, operation, read
+from captiondesk.told import Told
 from captiondesk.wire import Request, Steps, do, pause
 
 Id: TypeAlias = UUID | str
+JobT = TypeVar("JobT", models.Job, models.BulkJob)
 Names: TypeAlias = str | Sequence[str] | None
 Ordering: TypeAlias = Literal["newest", "oldest"]
 
 #: Files of more bytes go in pieces, unless `resumable` says otherwise.
 LARGE_BYTES: Final = 8 * 1024 * 1024
+FETCH_SECONDS: Final = 20  #: that the desk takes to fetch a picture by its address, at most
 LONGEST_WAIT: Final = 60  #: seconds that the desk itself waits for a caption, at most
 _OPEN: Final = frozenset({"queued", "running"})
 _ARRIVING: Final = frozenset({"open", "checking"})
@@ -49,6 +53,16 @@ def _query(**values: Any) -> dict[str, Any]:
         for name, value in several.items()
         if value is not None
     }
+
+
+def _matching(if_match: str | Told) -> dict[str, str]:
+    """Write the header that guards a change. What has no mark must not become a change without a guard."""
+    if if_match == "":
+        return {}
+    etag = if_match.etag if isinstance(if_match, Told) else if_match
+    if not etag:
+        raise ValueError("This has no etag: it came in a list, or from a change. Get it by its id first.")
+    return {"If-Match": etag}
 
 
 def _ids(images: Iterable[Id]) -> list[str]:
@@ -95,6 +109,24 @@ class Images(Operations[ModeT]):
         image = yield from self._ask(models.ImageWithJobs, request)
         if progress:
             progress(file.length, file.length)
+        return (yield from self._waited(image, (wait or 0) - seconds))
+
+    @operation
+    def add_by_url(
+        self, url: str, *, wait: float | None = None, **params: Unpack[GenerationParams]
+    ) -> Steps[models.ImageWithJobs]:
+        """Have the desk fetch a picture from a public address and caption it; give the one that is there when known.
+
+        `wait` as in `upload`. Raises ApiError: with the code `address_refused`, say, or `address_unreachable`.
+        """
+        seconds = min(wait or 0, LONGEST_WAIT)
+        request = Request(
+            "upload_image",
+            query=_query(wait=seconds or None),
+            json=_given(url=url, **params),
+            patience=seconds + FETCH_SECONDS,
+        )
+        image = yield from self._ask(models.ImageWithJobs, request)
         return (yield from self._waited(image, (wait or 0) - seconds))
 
     def _in_pieces(self, file: File, progress: Progress | None) -> Steps[models.ImageWithJobs]:
@@ -160,16 +192,21 @@ class Images(Operations[ModeT]):
         is_decorative: bool | None = None,
         long_description: str | None = None,
         tags: Sequence[str] | None = None,
+        if_match: str | Told = "",
     ) -> Steps[models.ImageWithJobs]:
-        """Change what is said about a picture beside its caption; what is left out stays."""
+        """Change what is said about a picture beside its caption; what is left out stays.
+
+        `if_match` takes what `get` gave, or its `etag`: raises ChangedMeanwhile when the picture has changed since.
+        """
         named = None if tags is None else list(tags)
         body = _given(title=title, is_decorative=is_decorative, long_description=long_description, tags=named)
-        return self._ask(models.ImageWithJobs, Request("change_image", into={"image_id": image}, json=body))
+        into, headers = {"image_id": image}, _matching(if_match)
+        return self._ask(models.ImageWithJobs, Request("change_image", into=into, json=body, headers=headers))
 
     @operation
-    def delete(self, image: Id) -> Steps[None]:
-        """Put a picture into the trash; its open jobs are cancelled."""
-        return self._tell(Request("delete_image", into={"image_id": image}))
+    def delete(self, image: Id, *, if_match: str | Told = "") -> Steps[None]:
+        """Put a picture into the trash; its open jobs are cancelled. `if_match` as in `change`."""
+        return self._tell(Request("delete_image", into={"image_id": image}, headers=_matching(if_match)))
 
     @operation
     def recover(self, image: Id) -> Steps[models.ImageWithJobs]:
@@ -283,6 +320,12 @@ class Jobs(Operations[ModeT]):
         """Look at a job until it is done, failed or cancelled. Raises WaitedTooLong after so many seconds."""
         return _ended(self, job, seconds)
 
+    @following
+    def events(self, job: Id) -> Stream[models.Job]:
+        """Hear how a job goes: it as it is now and after each change of its state, until it has ended."""
+        request = Request("stream_job", into={"job_id": job})
+        return Stream(request, _job_of, is_last=_is_over, remembers=1)
+
     @operation
     def cancel(self, job: Id) -> Steps[models.Job]:
         """Cancel a job that waits or runs."""
@@ -390,14 +433,18 @@ class Albums(Operations[ModeT]):
         raise errors.UnexpectedAnswer(f"The desk has an album “{wanted}” of yours, but does not list it.")
 
     @operation
-    def rename(self, album: Id, name: str) -> Steps[models.Album]:
-        """Call an album something else."""
-        return self._ask(models.Album, Request("rename_album", into={"album_id": album}, json={"name": name}))
+    def rename(self, album: Id, name: str, *, if_match: str | Told = "") -> Steps[models.Album]:
+        """Call an album something else.
+
+        `if_match` takes what `get` gave, or its `etag`: raises ChangedMeanwhile when the album has changed since.
+        """
+        into, headers = {"album_id": album}, _matching(if_match)
+        return self._ask(models.Album, Request("rename_album", into=into, json={"name": name}, headers=headers))
 
     @operation
-    def delete(self, album: Id) -> Steps[None]:
-        """Delete an album; its pictures stay."""
-        return self._tell(Request("delete_album", into={"album_id": album}))
+    def delete(self, album: Id, *, if_match: str | Told = "") -> Steps[None]:
+        """Delete an album; its pictures stay. `if_match` as in `rename`."""
+        return self._tell(Request("delete_album", into={"album_id": album}, headers=_matching(if_match)))
 
     @operation
     def add(self, album: Id, images: Iterable[Id]) -> Steps[models.AlbumPictures]:
@@ -562,13 +609,25 @@ class Uploads(Operations[ModeT]):
         return self._tell(Request("give_up_upload", into={"upload_id": upload}, headers=headers))
 
 
+def _job_of(heard: Heard) -> models.Job:
+    return models.Job.model_validate_json(heard.data)
+
+
+def _is_over(job: models.Job) -> bool:
+    return job.state not in _OPEN
+
+
 def _ended(part: Operations[Any], job: Id, seconds: float) -> Steps[models.Job]:
+    return _looked_at(part, models.Job, Request("get_job", into={"job_id": job}), seconds)
+
+
+def _looked_at(part: Operations[Any], model: type[JobT], request: Request, seconds: float) -> Steps[JobT]:
     """Look at a job until it has ended. Raises WaitedTooLong."""
     clock = part._runner.retries.clock
     end, between = clock() + seconds, _LOOK_FIRST
     while True:
-        came = yield from part._send(Request("get_job", into={"job_id": job}))
-        found = read(models.Job, came)
+        came = yield from part._send(request)
+        found = read(model, came)
         if found.state not in _OPEN:
             return found
         rest = end - clock()

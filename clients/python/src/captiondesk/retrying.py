@@ -96,6 +96,11 @@ def answered(request: Request, retries: Retries) -> Steps[Answer]:
             return came
         if unsure and request.method == "DELETE" and isinstance(wrong, errors.NotFound):
             return Answer(204, {}, b"")  # an earlier try, whose answer got lost, has deleted it
+        if unsure and isinstance(wrong, errors.ChangedMeanwhile):
+            raise errors.ConnectionFailed(
+                "An answer got lost, and what you wanted to change has changed since then, perhaps by this very"
+                " request. Look at it again."
+            ) from wrong
         unsure = unsure or isinstance(wrong, errors.ConnectionFailed) or wrong.status in {502, 504}
         if not (request.repeats and passes(wrong)) or tries >= retries.most:
             raise wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from captiondesk.errors import UnexpectedAnswer
 from captiondesk.retrying import Retries, answered
+from captiondesk.streams import Following, Stream, followed
+from captiondesk.told import Told
 from captiondesk.wire import Answer, Request, Steps
 
 P = ParamSpec("P")
@@ -43,6 +45,10 @@ class Runner:
         """Give an iterator, plain or asynchronous, over all that a list has."""
         raise NotImplementedError
 
+    def follow(self, steps: Following) -> Any:
+        """Give a generator, plain or asynchronous, of what a stream tells."""
+        raise NotImplementedError
+
 
 class Operations(Generic[ModeT]):
     """A group of methods, such as `client.images`."""
@@ -64,11 +70,14 @@ class Operations(Generic[ModeT]):
 def read(model: type[ModelT], came: Answer) -> ModelT:
     """Read an answer's body. Raises UnexpectedAnswer."""
     try:
-        return model.model_validate_json(came.body)
+        told = model.model_validate_json(came.body)
     except ValidationError as error:
         raise UnexpectedAnswer(
             f"The answer is none of a Caption Desk's, or of one that is older than this package: {error}"
         ) from error
+    if isinstance(told, Told):
+        told._etag = came.headers.get("etag")
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +160,32 @@ class listing(Generic[P, T]):  # noqa: N801  # as above
         @functools.wraps(self.build)
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
             return runner.walk(self.build(instance, *args, **kwargs))
+
+        return call
+
+
+class following(Generic[P, T]):  # noqa: N801  # as above
+    """Make a method of a stream: `Client` gives a generator of what it tells, `AsyncClient` an asynchronous one."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Stream[T]]) -> None:
+        self.build = build
+        self.__doc__ = build.__doc__
+        self.__wrapped__ = build
+
+    @overload
+    def __get__(self, instance: Operations[Blocking], owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, instance: Operations[Awaiting], owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    @overload
+    def __get__(self, instance: None, owner: type) -> following[P, T]: ...
+    def __get__(self, instance: Operations[Any] | None, owner: type) -> Any:
+        """Bind to a client's group of methods."""
+        if instance is None:
+            return self
+        runner = instance._runner
+
+        @functools.wraps(self.build)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return runner.follow(followed(self.build(instance, *args, **kwargs), runner.retries))
 
         return call

@@ -91,6 +91,25 @@ class Do:
     call: Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send this and keep the line open; give an Answer, without a body when its status is 200, or a Broken."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read on from the open line; give the next bytes, none at its end, or a Broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand this to whoever follows; give None."""
+
+    item: Any
+
+
 Command: TypeAlias = Send | Pause | Do
 Steps: TypeAlias = Generator[Command, Any, T]
 

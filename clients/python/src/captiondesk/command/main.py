@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     review = commands.add_parser("review", help="decide on drafts, one after the other or by id")
     review.add_argument("action", nargs="?", choices=REVIEW_ACTIONS)
     review.add_argument("images", nargs="*", metavar="ID")
+    review.add_argument("--query", help="approve or reject all that this search finds, on the desk, as bulk jobs")
     review.add_argument("--text", help="the corrected words, for edit")
     review.add_argument("--reason", help="why, for reject")
     review.add_argument("--caption", metavar="ID", help="decide on this caption rather than the one on show")
@@ -133,8 +134,16 @@ def with_client(asked: argparse.Namespace, screen: Screen, client: Client, who: 
         case "export":
             return finding.export(client, screen, asked.target, asked.format, asked.query)
     if asked.action is None:
+        if asked.query is not None:
+            raise Stop("Say what to do with all that is found: captiondesk review approve --query QUERY")
         keyboard = reviewing.Keyboard(screen)
         return reviewing.Desk(client, screen, keyboard, who.url.rstrip("/"), asked.order, asked.album).run()
+    if asked.query is not None:
+        if asked.images or asked.caption or asked.text:
+            raise Stop("With --query, neither ids nor --caption nor --text can be given.")
+        return reviewing.decide_on_all(
+            client, screen, asked.action, asked.query, reason=asked.reason, as_json=asked.json
+        )
     return reviewing.decide(
         client, screen, asked.action, asked.images,
         text=asked.text, reason=asked.reason, caption=asked.caption, as_json=asked.json,

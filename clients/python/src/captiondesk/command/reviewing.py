@@ -22,6 +22,8 @@ REASONS: Final = {
 }
 KEYS: Final = "[a] approve  [1-5] choose  [e] edit  [x] reject  [s] skip  [z] undo  [q] quit"
 _AT_ONCE: Final = 10
+_OF_BULK: Final = 1000  # pictures of one bulk job, at most
+_BULK_SECONDS: Final = 3600
 
 
 # --- One picture by its id -----------------------------------------------------------------------------------------
@@ -69,6 +71,34 @@ def _decided(
     if action == "reject":
         return client.reviews.reject(image, reason=reason, caption=caption)
     return client.reviews.undo(image)
+
+
+# --- All that a search finds ---------------------------------------------------------------------------------------
+
+
+def decide_on_all(
+    client: Client, screen: Screen, action: str, query: str, *, reason: str | None, as_json: bool
+) -> Exit:
+    """Have the desk approve or reject whatever a search finds, as bulk jobs, and wait for them."""
+    if action not in ("approve", "reject"):
+        raise Stop("With --query, pictures can be approved or rejected.")
+    # All are found before the first is decided on: a decision changes their state, and with it what is found.
+    found = [image.id for image in client.images.list(q=query, page_size=200)]
+    if not found:
+        raise Stop("Nothing was found.", Exit.PARTLY)
+    failed = 0
+    for begin in range(0, len(found), _OF_BULK):
+        some = found[begin : begin + _OF_BULK]
+        begun = client.bulk.approve(some) if action == "approve" else client.bulk.reject(some, reason=reason)
+        ended = client.bulk.wait(begun.id, seconds=_BULK_SECONDS)
+        for one in ended.failures:
+            screen.note(f"{one.image}: {one.detail}")
+        failed += ended.total - ended.done
+        if as_json:
+            screen.object(ended.model_dump(mode="json"))
+        else:
+            screen.line(f"{ended.done} of {ended.total}  {plain(ended.state)}")
+    return Exit.PARTLY if failed else Exit.DONE
 
 
 # --- One after the other -------------------------------------------------------------------------------------------
