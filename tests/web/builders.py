@@ -16,6 +16,7 @@ from captions import ingest, jobs, review, wordindex
 from captions.drafts import Draft
 from captions.models import Account, CaptionJob, Image, Worker
 from captions.params import GenerationParams
+from tests import factories
 
 MODEL = "demo"
 NOTICE = "A demo model is answering, and it only knows coloured shapes."

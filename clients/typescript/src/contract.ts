@@ -328,6 +328,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exports/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export words, or pictures and words
+         * @description All your own pictures, oldest first, or those that one of `q`, `album` and `ids` names.
+         *
+         *     Of other people's pictures the clean copy goes out, never the original.
+         */
+        get: operations["export_captions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images/": {
         parameters: {
             query?: never;
@@ -613,6 +635,30 @@ export interface paths {
         get: operations["get_thumbnail"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/imports/captions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring captions in from Label Studio or CVAT
+         * @description Send Label Studio's JSON export, or CVAT's XML 1.1 (alone or in its ZIP file), as the body or as `file`.
+         *
+         *     A picture is found by `data.id`, by its sha256, or by its file's name. Texts are added as your words; one that
+         *     the picture has already is not written twice, so the same file may be sent again; do so while `waiting` is above
+         *     0, for then the time of a request was too short for all. Nothing is ever overwritten.
+         */
+        post: operations["import_captions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1275,6 +1321,30 @@ export interface components {
             /** @description The words. */
             text: string;
         };
+        /** @description What became of a file's texts. */
+        CaptionImport: {
+            /** @description Of both, how many were published now. */
+            approved: number;
+            /** @description A machine's words that nobody touched; they are passed over. */
+            drafts: number;
+            /** @description Words that their pictures had already. */
+            known: number;
+            /** @description How many were not taken. */
+            readonly left: number;
+            /** @description The first 50 of them, and why. */
+            readonly unmatched: components["schemas"]["Left"][];
+            /** @description Texts for which time was too short: send the file again. */
+            waiting: number;
+            /** @description New words here. */
+            written: number;
+        };
+        CaptionImportFileRequest: {
+            /**
+             * Format: binary
+             * @description A JSON, XML or ZIP file.
+             */
+            file: string;
+        };
         /** @enum {string} */
         CaptionKind: "generated" | "edited" | "written" | "imported" | "restored";
         /** @enum {string} */
@@ -1605,6 +1675,15 @@ export interface components {
         };
         /** @enum {string} */
         JobState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /** @description A text that was not taken. */
+        Left: {
+            /** @description Why, stable, for programs. */
+            code: string;
+            /** @description Why, in words. */
+            detail: string;
+            /** @description What the file calls its picture. */
+            picture: string;
+        };
         /** @description What this server takes. */
         Limits: {
             formats: string[];
@@ -3635,6 +3714,64 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    export_captions: {
+        parameters: {
+            query: {
+                /** @description Those in this album, yours or shared with you. */
+                album?: string;
+                /** @description How they are written. */
+                format: "csv" | "cvat" | "jsonl" | "label-studio" | "zip";
+                /** @description These: ids with commas between, 1,000 at most. */
+                ids?: string;
+                /** @description Those that this search finds. */
+                q?: string;
+            };
+            header?: {
+                /** @description The ETag of an answer that you have: 304 without a body when it is still the same. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Tasks for Label Studio. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>[];
+                    "application/jsonl": string;
+                    "application/zip": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description You have it: nothing has changed. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            406: components["responses"]["NotAcceptable"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     list_images: {
         parameters: {
             query?: {
@@ -4656,6 +4793,54 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    import_captions: {
+        parameters: {
+            query?: {
+                /** @description Publish the words, which needs `reviews:write` as well. */
+                approve?: boolean;
+                /** @description Of the words, BCP 47; `en` when left out. */
+                language?: string;
+            };
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>[];
+                "application/xml": string;
+                "application/zip": string;
+                "multipart/form-data": components["schemas"]["CaptionImportFileRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionImport"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
         };
     };
     list_jobs: {

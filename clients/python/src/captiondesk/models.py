@@ -165,6 +165,28 @@ class JobNotice(Told):
     """
 
 
+class Left(Told):
+    """
+    A text that was not taken.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    code: str
+    """
+    Why, stable, for programs.
+    """
+    detail: str
+    """
+    Why, in words.
+    """
+    picture: str
+    """
+    What the file calls its picture.
+    """
+
+
 class Limits(Told):
     """
     What this server takes.
@@ -708,6 +730,44 @@ class Caption(Told):
     text: str
     """
     The words.
+    """
+
+
+class CaptionImport(Told):
+    """
+    What became of a file's texts.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    approved: int
+    """
+    Of both, how many were published now.
+    """
+    drafts: int
+    """
+    A machine's words that nobody touched; they are passed over.
+    """
+    known: int
+    """
+    Words that their pictures had already.
+    """
+    left: int
+    """
+    How many were not taken.
+    """
+    unmatched: list[Left]
+    """
+    The first 50 of them, and why.
+    """
+    waiting: int
+    """
+    Texts for which time was too short: send the file again.
+    """
+    written: int
+    """
+    New words here.
     """
 
 
