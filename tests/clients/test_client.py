@@ -228,3 +228,14 @@ def test_it_does_all_of_it_without_blocking_an_event_loop(running, token, scene)
             assert (await client.me()).images["approved"] == 1
 
     asyncio.run(work())
+
+
+def test_it_takes_captions_out_and_in_again(client, scene):
+    image = client.images.upload(scene()[0], wait=60)
+    client.reviews.edit(image.id, "Words that a person wrote.")
+    tasks = client.images.export("label-studio", ids=[image.id])
+    assert b"Words that a person wrote." in tasks
+    again = client.images.import_captions(tasks.replace(b"a person wrote", b"somebody mended"))
+    assert (again.written, again.unmatched) == (1, [])
+    assert "Words that somebody mended." in [one.text for one in client.images.captions(image.id)]
+    assert client.images.export("csv").startswith(b"\xef\xbb\xbf") or b"," in client.images.export("csv")

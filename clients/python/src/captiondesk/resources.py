@@ -25,6 +25,7 @@ Ordering: TypeAlias = Literal["newest", "oldest"]
 #: Files of more bytes go in pieces, unless `resumable` says otherwise.
 LARGE_BYTES: Final = 8 * 1024 * 1024
 FETCH_SECONDS: Final = 20  #: that the desk takes to fetch a picture by its address, at most
+EXPORT_SECONDS: Final = 600  #: that an export may take until its first byte
 LONGEST_WAIT: Final = 60  #: seconds that the desk itself waits for a caption, at most
 _OPEN: Final = frozenset({"queued", "running"})
 _ARRIVING: Final = frozenset({"open", "checking"})
@@ -287,6 +288,37 @@ class Images(Operations[ModeT]):
         }
         came = yield from self._send(Request(operations[size], into={"image_id": image}, headers={"Accept": "*/*"}))
         return came.body
+
+    @operation
+    def export(
+        self,
+        format: Literal["csv", "jsonl", "zip", "label-studio", "cvat"],
+        *,
+        q: str | None = None,
+        album: Id | None = None,
+        ids: Iterable[Id] = (),
+    ) -> Steps[bytes]:
+        """Give an export of what a search finds, an album holds or ids name; of all your pictures when none is given.
+
+        The file is held in memory whole: fetch large ones from `/api/v1/exports/` with a program that streams.
+        """
+        query = _query(format=format, q=q, album=album, ids=",".join(_ids(ids)) or None)
+        request = Request("export_captions", query=query, headers={"Accept": "*/*"}, patience=EXPORT_SECONDS)
+        came = yield from self._send(request)
+        return came.body
+
+    @operation
+    def import_captions(
+        self, file: bytes, *, filename: str = "captions.json", approve: bool = False, language: str | None = None
+    ) -> Steps[models.CaptionImport]:
+        """Take captions in from a file of Label Studio (JSON) or CVAT (XML, ZIP); nothing is overwritten."""
+        request = Request(
+            "import_captions",
+            query=_query(approve=approve or None, language=language),
+            file=(filename, file, "application/octet-stream"),
+            patience=LONGEST_WAIT,
+        )
+        return (yield from self._ask(models.CaptionImport, request))
 
 
 class Jobs(Operations[ModeT]):
