@@ -8,7 +8,18 @@ from playwright.sync_api import expect
 from tests.browser.conftest import PASSWORD, MakeWindow, Person
 from worker.demo.scenes import jpeg, make_scene
 
-PAGES = ("/", "/review/", "/search/", "/lab/new/", "/imports/", "/account/", "/account/tokens/", "/trash/", "/albums/")
+PAGES = (
+    "/",
+    "/review/",
+    "/search/",
+    "/lab/new/",
+    "/imports/",
+    "/account/",
+    "/account/tokens/",
+    "/account/webhooks/",
+    "/trash/",
+    "/albums/",
+)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
