@@ -66,17 +66,12 @@ def begin(*, user: User, key: str, fingerprint: str, wait_seconds: float = WAIT_
 
 
 def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:
-    _old().filter(user=user, key=key).delete()
-    holder = uuid7()
-    until = DatabaseTime(after=HELD_SECONDS)
-    try:
-        with transaction.atomic():
-            made = KeptAnswer.objects.create(
-                user=user, key=key, fingerprint=fingerprint, holder=holder, held_until=until
-            )
-        return Slot(made.pk, holder)
-    except IntegrityError:
-        row = KeptAnswer.objects.filter(user=user, key=key).first()
+    # Whoever waits for the first request comes by here again and again, and must not write each time.
+    if not KeptAnswer.objects.filter(user=user, key=key, created_at__gte=timezone.now() - KEPT_FOR).exists():
+        _old().filter(user=user, key=key).delete()
+        if made := _make(user, key, fingerprint):
+            return made
+    row = KeptAnswer.objects.filter(user=user, key=key).first()
     if row is None:  # the first request could not be answered, and gave the key back
         return None
     if row.fingerprint != fingerprint:
@@ -84,10 +79,25 @@ def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:
     if row.status is not None:
         return row
     if row.held_until < database_now():
+        holder = uuid7()
         dead = KeptAnswer.objects.filter(pk=row.pk, holder=row.holder, status=None)
-        if dead.update(holder=holder, held_until=until):
+        if dead.update(holder=holder, held_until=DatabaseTime(after=HELD_SECONDS)):
             return Slot(row.pk, holder)
     return None
+
+
+def _make(user: User, key: str, fingerprint: str) -> Slot | None:
+    """Be the first with a key; None when another request is."""
+    holder = uuid7()
+    until = DatabaseTime(after=HELD_SECONDS)
+    try:
+        with transaction.atomic():
+            made = KeptAnswer.objects.create(
+                user=user, key=key, fingerprint=fingerprint, holder=holder, held_until=until
+            )
+    except IntegrityError:
+        return None
+    return Slot(made.pk, holder)
 
 
 def keep(slot: Slot, *, status: int, headers: Mapping[str, str], body: bytes) -> None:

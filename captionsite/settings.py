@@ -162,6 +162,7 @@ except (ValueError, ImproperlyConfigured):
     raise ImproperlyConfigured("DATABASE_URL cannot be read. Write postgres://user:password@host:5432/name.") from None
 IS_SQLITE = "sqlite" in _database["ENGINE"]
 if IS_SQLITE:
+    _database["ENGINE"] = "captionsite.sqlite_in_turn"
     _database["OPTIONS"] = {
         # IMMEDIATE: a transaction that reads and then writes would else fail at once with "database is locked".
         "transaction_mode": "IMMEDIATE",
