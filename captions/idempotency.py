@@ -67,11 +67,16 @@ def begin(*, user: User, key: str, fingerprint: str, wait_seconds: float = WAIT_
 
 def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:
     # Whoever waits for the first request comes by here again and again, and must not write each time.
-    if not KeptAnswer.objects.filter(user=user, key=key, created_at__gte=timezone.now() - KEPT_FOR).exists():
-        _old().filter(user=user, key=key).delete()
-        if made := _make(user, key, fingerprint):
+    same = KeptAnswer.objects.filter(user=user, key=key)
+    row = same.first()
+    if row is not None and row.created_at < timezone.now() - KEPT_FOR:
+        _old().filter(pk=row.pk).delete()
+        row = None
+    if row is None:
+        made = _make(user, key, fingerprint)
+        if made is not None:
             return made
-    row = KeptAnswer.objects.filter(user=user, key=key).first()
+        row = same.first()
     if row is None:  # the first request could not be answered, and gave the key back
         return None
     if row.fingerprint != fingerprint:
