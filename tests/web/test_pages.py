@@ -68,11 +68,24 @@ def test_it_sends_the_safety_headers_on_every_address(olga: Client) -> None:
         assert "unsafe" not in policy, path
         assert answer["X-Content-Type-Options"] == "nosniff", path
         assert answer["X-Frame-Options"] == "DENY", path
-        assert answer["Referrer-Policy"] == ("no-referrer" if path.startswith("shared/") else "same-origin"), path
+        assert answer["Referrer-Policy"] == (
+            "no-referrer" if path.startswith(("shared/", "labelled/")) else "same-origin"
+        ), path
 
 
 def test_it_lets_nobody_in_without_logging_in(client: Client, db: None) -> None:
-    open_to_all = ("accounts/", "admin/", "api/", "healthz", "readyz", "preferences/", "^", "events/", "shared/")
+    open_to_all = (
+        "accounts/",
+        "admin/",
+        "api/",
+        "healthz",
+        "readyz",
+        "preferences/",
+        "^",
+        "events/",
+        "shared/",
+        "labelled/",
+    )
     pages = [path for path in addresses(get_resolver().url_patterns) if not path.startswith(open_to_all)]
     assert len(pages) > 20
     for path in pages:

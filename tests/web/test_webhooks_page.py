@@ -46,7 +46,7 @@ def words(answer: Any) -> str:
 
 def bad_fields(answer: Any) -> list[str]:
     """Give the labels of the fields that something is said at."""
-    found = re.findall(r'class="field bad"[^>]*>\s*<(?:label[^>]*|legend)>([^<]+)', answer.content.decode())
+    found = re.findall(r'class="field bad(?: boxes)?"[^>]*>\s*<(?:label[^>]*|legend)>([^<]+)', answer.content.decode())
     return [label.strip() for label in found]
 
 
