@@ -506,10 +506,13 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
 
 # Waiting is tested above; here it would only make strange requests slow.
 CONFIG = """
+hooks = "tests.api.fuzz_hooks"
+
 [parameters]
 "query.wait" = 0
 
 # Schemathesis writes an empty array into a form as nothing at all, and then wonders that the form is taken.
+[[operations]]
 include-operation-id = ["upload_image", "request_captions"]
 checks.negative_data_rejection.enabled = false
 """

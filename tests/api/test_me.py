@@ -15,7 +15,7 @@ def test_it_says_who_asks_with_which_token_and_how_many_pictures(api, owner, str
     assert body["images"] == {"draft": 1, "approved": 1}
     assert body["token"]["name"] == "tests"
     assert body["token"]["hint"].startswith("cdesk_")
-    assert set(body["token"]) == {"name", "hint", "created_at", "expires_at"}
+    assert set(body["token"]) == {"name", "hint", "scopes", "created_at", "expires_at"}
 
 
 def test_it_says_which_model_answers(api, owner):

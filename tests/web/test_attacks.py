@@ -173,7 +173,9 @@ def check_headers(answer: Any, path: str) -> None:
     assert answer["X-Content-Type-Options"] == "nosniff", path
     assert answer["X-Frame-Options"] == "DENY", path
     # The address of a shared album is its secret: not even this site is told where a click came from.
-    assert answer["Referrer-Policy"] == ("no-referrer" if path.startswith("shared/") else "same-origin"), path
+    assert answer["Referrer-Policy"] == (
+        "no-referrer" if path.startswith(("shared/", "labelled/")) else "same-origin"
+    ), path
     assert answer["Cross-Origin-Opener-Policy"] == "same-origin", path
     assert answer["Strict-Transport-Security"].startswith("max-age=31536000"), path
     assert "private" in answer["Cache-Control"] or "no-store" in answer["Cache-Control"], path
