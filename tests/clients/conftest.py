@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
@@ -14,6 +17,8 @@ from captiondesk import Client
 from tests.harness import Desk, desk, until
 from tests.services import free_port
 from worker.demo.scenes import jpeg, make_scene
+
+T = TypeVar("T")
 
 _MAKE_PEOPLE = """
 from django.contrib.auth.models import User
@@ -101,3 +106,9 @@ def folder(tmp_path: Path, scene: Callable[[], tuple[bytes, str]]) -> Path:
     for number in range(6):
         (made / ("inner" if number > 3 else "") / f"scene-{number}.jpg").write_bytes(scene()[0])
     return made
+
+
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, in a thread: where browser tests ran before, this one has an event loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

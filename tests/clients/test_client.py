@@ -11,6 +11,7 @@ import pytest
 
 import captiondesk
 from captiondesk import AsyncClient, Client, Retries
+from tests.clients.conftest import in_a_loop
 
 OTHER = {"do_sample": True, "seed": 7, "num_captions": 2}
 
@@ -227,7 +228,7 @@ def test_it_does_all_of_it_without_blocking_an_event_loop(running, token, scene)
                 await client.jobs.get(uuid.uuid4())
             assert (await client.me()).images["approved"] == 1
 
-    asyncio.run(work())
+    in_a_loop(work())
 
 
 def test_it_takes_captions_out_and_in_again(client, scene):

@@ -53,11 +53,21 @@ class Person:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "captiondesk", *map(str, arguments)]
         return subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509  # it sets one signal and takes no lock
         )
 
     def shas(self) -> list[str]:
         return sorted(image.sha256 for image in self.client.images.list())
+
+
+def _hear_interrupts() -> None:
+    """What a shell puts into the background ignores Ctrl+C, and so does everything that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

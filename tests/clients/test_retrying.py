@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import uuid
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ import pytest
 import captiondesk
 from captiondesk import AsyncClient, Client, Retries, retrying
 from captiondesk.wire import Answer, Pause, Request
+from tests.clients.conftest import in_a_loop
 from tests.clients.scripted import CUT, Said, refusal, serving
 from tests.services import free_port
 
@@ -124,7 +124,7 @@ def test_it_retries_for_programs_with_an_event_loop_as_well():
             return (await client.albums.make("Harbour")).name
 
     with serving(CUT, refusal(503, "queue_full"), Said(201, ALBUM)) as server:
-        assert asyncio.run(work(server.url)) == "Harbour"
+        assert in_a_loop(work(server.url)) == "Harbour"
     assert len(set(server.keys())) == 1
 
 

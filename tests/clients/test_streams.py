@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import uuid
@@ -14,6 +13,7 @@ import pytest
 import captiondesk
 from captiondesk import AsyncClient, Client, Event, Retries
 from captiondesk.streams import Heard, Lines
+from tests.clients.conftest import in_a_loop
 from tests.clients.scripted import CUT, Said, refusal, serving
 
 QUICK = Retries(most=4, first=0.01, longest=0.02)
@@ -65,7 +65,7 @@ def test_it_does_the_same_without_blocking_an_event_loop():
             return [IDS.index((await anext(events)).id) for _ in range(4)]
 
     with serving(told(1, torn=True), CUT, refusal(503, "unavailable"), told(1, 2), told(3, 4)) as server:
-        assert asyncio.run(work(server.url)) == [1, 2, 3, 4]
+        assert in_a_loop(work(server.url)) == [1, 2, 3, 4]
 
 
 def test_it_begins_after_an_event_that_a_program_kept():

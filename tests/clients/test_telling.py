@@ -12,6 +12,7 @@ import pytest
 
 import captiondesk
 from captiondesk import AsyncClient, Client, Retries, verify_webhook
+from tests.clients.conftest import in_a_loop
 from tests.clients.scripted import CUT, Said, refusal, serving
 from tests.harness import until
 
@@ -94,7 +95,7 @@ def test_it_hears_without_blocking_an_event_loop(running, token, scene):
         for _ in range(number):
             yield await anext(events)
 
-    asyncio.run(work())
+    in_a_loop(work())
 
 
 def test_it_reads_what_a_webhook_is_told(client, elsewhere, scene):
