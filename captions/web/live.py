@@ -7,11 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import sync_to_async
 from django.db import connections
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from captions import events
+from captions.streaming import event_stream
 
 # A stream ends after this long and the browser comes back by itself, so that whoever was logged out or switched off in
 # the meantime is heard no longer than that.
@@ -27,25 +28,10 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     await sync_to_async(connections.close_all)()
     if not user.is_authenticated:
         return HttpResponse("Log in first.\n", status=403, content_type="text/plain")
-    response = StreamingHttpResponse(_lines(user.pk), content_type="text/event-stream")
-    response["Cache-Control"] = "no-store"
-    response["X-Accel-Buffering"] = "no"  # a proxy that collects the answer would hold every event back
-    return response
-
-
-def _give_thread_back() -> None:
-    """End the thread that the request's synchronous parts ran in; asgiref keeps one until the answer is complete.
-
-    A stream lives for minutes and needs none: without this a hundred open pages hold a hundred idle threads.
-    """
-    context = SyncToAsync.thread_sensitive_context.get(None)
-    thread = SyncToAsync.context_to_thread_executor.pop(context, None) if context is not None else None
-    if thread is not None:
-        thread.shutdown(wait=False)
+    return event_stream(_lines(user.pk))
 
 
 async def _lines(owner_id: int) -> AsyncIterator[str]:
-    _give_thread_back()  # not before the first line: middleware still runs in it after the view
     yield f"retry: {RETRY_MS}\n\n"
     end = asyncio.get_running_loop().time() + LONGEST_SECONDS
     async with aclosing(events.subscribe(owner_id)) as heard:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
@@ -31,8 +31,8 @@ from captions.api.serializers import JobSerializer
 from captions.api.views.jobs import shown
 from captions.connections import let_go
 from captions.models import AccountEvent, CaptionJob
+from captions.streaming import KIND, event_stream
 
-KIND: Final = "text/event-stream"
 STREAM_SECONDS: Final = 300.0
 #: How often rows are read although nothing was heard: the broker may be off, and it never says all.
 LOOK_EVERY_SECONDS: Final = 2.0
@@ -184,12 +184,10 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
         if source is None:
             return response
         await sync_to_async(let_go)()
-        stream = StreamingHttpResponse(_stream(source), content_type=KIND)
+        stream = event_stream(_stream(source))
         for name, value in response.headers.items():
-            if name.lower() not in {"content-type", "content-length"}:
+            if name.lower() not in {"content-type", "content-length", "cache-control"}:
                 stream.headers[name] = value
-        stream["Cache-Control"] = "no-store"
-        stream["X-Accel-Buffering"] = "no"  # a proxy that collects the answer would hold every event back
         return stream
 
     return answer
