@@ -59,7 +59,7 @@ class DeskView(GenericAPIView[Any]):
             self.check_throttles(request)
             raise
         if request.method == "GET" and self.is_marked:
-            self._wanted = conditional.wanted(request, self.field_names())
+            self._wanted = conditional.wanted(request, self.field_names)
         if self._is_guarded(request):
             self._require_match(request, *args, **kwargs)
         self._slot = repeating.begin(request)

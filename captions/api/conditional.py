@@ -9,6 +9,7 @@ fields guards a change as well.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpResponse
@@ -54,12 +55,12 @@ def require_match(request: Request, etag: str) -> None:
         raise DeskError("changed_meanwhile")
 
 
-def wanted(request: Request, known: list[str]) -> set[str] | None:
+def wanted(request: Request, field_names: Callable[[], list[str]]) -> set[str] | None:
     """Read `?fields=a,b`; None when all are wanted. Raises ValidationError for names that no answer here has."""
     raw = request.query_params.get(PARAMETER)
     if raw is None:
         return None
-    names = {name.strip() for name in raw.split(",")}
+    known, names = field_names(), {name.strip() for name in raw.split(",")}
     if unknown := sorted(names - set(known)):
         words = _("There is no field “%(name)s”. There are %(names)s.")
         told = words % {"name": unknown[0][:40], "names": ", ".join(known)}
