@@ -16,9 +16,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from captions import jobs, review, selectors, tags, trash
+from captions import accounts, jobs, review, selectors, tags, trash
 from captions.errors import DeskError
-from captions.models import Account, BulkJob, Image
+from captions.models import BulkJob, Image
 from captions.models.clock import DatabaseTime
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,7 @@ def request(*, owner: User, action: str, images: Iterable[UUID], asked: Mapping[
     if len(ids) > MOST:
         raise DeskError("too_many_pictures", attr="images")
     with transaction.atomic():
-        Account.objects.get_or_create(user=owner)
-        Account.objects.select_for_update().get(user=owner)  # two at once would both find room for one
+        accounts.hold(owner)
         if BulkJob.objects.filter(owner=owner, state__in=BulkJob.OPEN).count() >= OPEN_AT_MOST:
             raise DeskError("bulk_limit")
         return BulkJob.objects.create(owner=owner, action=action, images=ids, asked=dict(asked))

@@ -27,10 +27,10 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, transaction
 from django.http import UnreadablePostError
 
-from captions import jobs, ledger, media, outbox, selectors, wordindex
+from captions import accounts, jobs, ledger, media, outbox, selectors, wordindex
 from captions.decoder import Decoded, DecodeRefused, DecoderUnavailable, Limits, decode
 from captions.errors import DeskError
-from captions.models import Account, CaptionJob, Image
+from captions.models import CaptionJob, Image
 from captions.models.identifiers import uuid7
 from captions.models.webhook import EventType
 from captions.params import Value
@@ -185,7 +185,7 @@ def read_piece(file: Readable, size: int) -> bytes:
 def _find(owner: User, upload: _Upload, wish: _Wish) -> Received | None:
     """Answer with the owner's image of the same bytes, or None."""
     with transaction.atomic(durable=True):  # durable: whoever calls with a transaction open hears of it
-        _lock_account(owner)
+        accounts.hold(owner)
         return _answer_existing(owner, upload, wish)
 
 
@@ -270,7 +270,7 @@ def _store(upload: _Upload, image: Image) -> None:
 def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
     """Add the row and its job in one transaction, unless the same bytes came in twice at once."""
     with transaction.atomic():
-        account = _lock_account(image.owner)
+        account = accounts.hold(image.owner)
         existing = _answer_existing(image.owner, upload, wish)
         if existing is not None:
             return existing
@@ -312,12 +312,6 @@ def _ask(image: Image, wish: _Wish) -> CaptionJob | None:
 
 def _fresh(image: Image) -> Image:
     return Image.objects.select_related("owner", "caption", "published_caption").get(pk=image.pk)
-
-
-def _lock_account(owner: User) -> Account:
-    """Order one owner's uploads: two at once would else get one number, or be stored twice."""
-    Account.objects.get_or_create(user=owner)
-    return Account.objects.select_for_update(no_key=True).get(user=owner)
 
 
 @contextmanager

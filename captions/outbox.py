@@ -11,8 +11,6 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from captions.models import AccountEvent, Caption, Webhook, WebhookDelivery
 from captions.models.clock import DatabaseTime
 from captions.models.identifiers import uuid7
@@ -69,7 +67,7 @@ def before(event_id: UUID) -> UUID:
 
 def newest(owner_id: int) -> UUID:
     """Give the id from which nothing that has happened so far will be read again, but what is still being committed."""
-    last = _of(owner_id).order_by("-id").values_list("pk", flat=True).first()
+    last = AccountEvent.objects.filter(owner_id=owner_id).order_by("-id").values_list("pk", flat=True).first()
     return last or uuid7()
 
 
@@ -78,7 +76,3 @@ def tidy() -> int:
     old = AccountEvent.objects.filter(created_at__lt=DatabaseTime(after=-KEPT_FOR.total_seconds()))
     waiting = WebhookDelivery.objects.filter(state=WebhookDelivery.State.PENDING).values("event_id")
     return old.exclude(pk__in=waiting).delete()[0]
-
-
-def _of(owner_id: int) -> QuerySet[AccountEvent]:
-    return AccountEvent.objects.filter(owner_id=owner_id)

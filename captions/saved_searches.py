@@ -7,8 +7,9 @@ from typing import Final
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from captions import accounts
 from captions.errors import DeskError
-from captions.models import Account, SavedSearch
+from captions.models import SavedSearch
 from captions.plain import one_line
 from captions.searching import parse
 
@@ -24,7 +25,7 @@ def save(*, owner: User, name: str, query: str) -> SavedSearch:
     """
     named, written = _name(name), _query(query)
     with transaction.atomic():
-        _hold(owner)
+        accounts.hold(owner)
         known = SavedSearch.objects.filter(owner=owner, name=named).first()
         if known is not None:
             if known.query == written:
@@ -67,9 +68,3 @@ def _query(query: str) -> str:
     if not read:
         raise DeskError("saved_search_empty", attr="query")
     return str(read)[:1000]
-
-
-def _hold(owner: User) -> None:
-    """Let one owner's savings take turns: two at once could pass the limit, or take one name."""
-    Account.objects.get_or_create(user=owner)
-    Account.objects.select_for_update(no_key=True).get(user=owner)

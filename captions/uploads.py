@@ -25,9 +25,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from captions import ingest
+from captions import accounts, ingest
 from captions.errors import DeskError
-from captions.models import Account, Import, Upload
+from captions.models import Import, Upload
 from captions.models.clock import DatabaseTime
 from captions.plain import one_line
 from captions.storage import flush
@@ -62,7 +62,7 @@ def create(*, owner: User, announced: Announced, batch: Import | None = None) ->
     is_archive = check_length(announced)
     ingest.check_room(needed=announced.length)
     with transaction.atomic():
-        _lock_account(owner)
+        accounts.hold(owner)
         begun = _begun(owner, announced, batch)
         if begun is not None:
             return begun
@@ -83,7 +83,7 @@ def announce(
         raise DeskError("import_too_long")
     ingest.check_room()
     with transaction.atomic():
-        _lock_account(owner)
+        accounts.hold(owner)
         known = _known(owner, {one.fingerprint for one in announced if one.fingerprint}, batch)
         batch = batch or _import_of(known.values()) or Import.objects.create(owner=owner)
         given: list[Upload | None] = []
@@ -158,12 +158,6 @@ def _known(owner: User, fingerprints: set[str], batch: Import | None) -> dict[st
 
 def _import_of(uploads: Iterable[Upload]) -> Import | None:
     return next((one.batch for one in uploads if one.batch is not None), None)
-
-
-def _lock_account(owner: User) -> None:
-    """Let one person's announcements wait for each other: many at once would else go over the limit together."""
-    Account.objects.get_or_create(user=owner)
-    Account.objects.select_for_update(no_key=True).get(user=owner)
 
 
 def _check_open(owner: User, more: int) -> None:

@@ -19,9 +19,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from captions import outbound, sealing
+from captions import accounts, outbound, sealing
 from captions.errors import DeskError
-from captions.models import Account, Webhook, WebhookDelivery
+from captions.models import Webhook, WebhookDelivery
 from captions.models.clock import DatabaseTime, database_now
 from captions.models.webhook import EventType
 from captions.plain import one_line
@@ -44,8 +44,7 @@ def make(*, owner: User, name: str, url: str, events: Iterable[str]) -> tuple[We
     outbound.check(url)
     secret = _new_secret()
     with transaction.atomic():
-        Account.objects.get_or_create(user=owner)
-        Account.objects.select_for_update().get(user=owner)
+        accounts.hold(owner)
         if Webhook.objects.filter(owner=owner).count() >= MOST:
             raise DeskError("webhook_limit")
         made = Webhook.objects.create(owner=owner, name=named, url=url, events=wanted, secret=sealing.seal(secret))
