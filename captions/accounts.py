@@ -12,5 +12,9 @@ def hold(owner: User) -> Account:
 
     Two requests at once would else both find room for one, or take one number.
     """
-    Account.objects.get_or_create(user=owner)
-    return Account.objects.select_for_update(no_key=True).get(user=owner)
+    locked = Account.objects.select_for_update(no_key=True)
+    try:
+        return locked.get(user=owner)
+    except Account.DoesNotExist:
+        Account.objects.get_or_create(user=owner)
+        return locked.get(user=owner)

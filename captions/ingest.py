@@ -183,8 +183,14 @@ def read_piece(file: Readable, size: int) -> bytes:
 
 
 def _find(owner: User, upload: _Upload, wish: _Wish) -> Received | None:
-    """Answer with the owner's image of the same bytes, or None."""
-    with transaction.atomic(durable=True):  # durable: whoever calls with a transaction open hears of it
+    """Answer with the owner's image of the same bytes, or None.
+
+    Most pictures are new, so nothing is locked before one is seen that is not: a database of one writer would have
+    everybody wait here. Whoever comes with the same bytes meanwhile is found by `_add`.
+    """
+    if not Image.objects.filter(owner=owner, sha256=upload.sha256).exists():
+        return None
+    with transaction.atomic():
         accounts.hold(owner)
         return _answer_existing(owner, upload, wish)
 
@@ -269,7 +275,7 @@ def _store(upload: _Upload, image: Image) -> None:
 
 def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
     """Add the row and its job in one transaction, unless the same bytes came in twice at once."""
-    with transaction.atomic():
+    with transaction.atomic(durable=True):  # durable: whoever calls with a transaction open hears of it
         account = accounts.hold(image.owner)
         existing = _answer_existing(image.owner, upload, wish)
         if existing is not None:
