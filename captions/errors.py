@@ -185,6 +185,24 @@ _FAILURES: Final = (
         Fault.CALLER,
         True,
     ),
+    Failure("no_bucket", _("This server takes no files through a storage. Send the file itself."), 409),
+    Failure(
+        "upload_not_there",
+        _("Nothing lies at the address of this upload. Put the file there, then say so again."),
+        409,
+    ),
+    Failure(
+        "upload_length_wrong",
+        _("What lies at the address of this upload is shorter or longer than announced. Put the whole file there."),
+        409,
+    ),
+    Failure(
+        "storage_unreachable",
+        _("The storage for uploads did not answer as it should. Try again in a moment."),
+        503,
+        Fault.OURS,
+        True,
+    ),
     Failure("import_too_long", _("Announce at most 500 files in one request."), 413),
     # ZIP files
     Failure("archive_unreadable", _("This ZIP file is damaged or none at all. Make it again, then add it once more.")),

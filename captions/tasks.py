@@ -7,6 +7,7 @@ from django.conf import settings
 
 from captions import (
     auto_approve,
+    bucket,
     bulk,
     calibration,
     checking,
@@ -36,6 +37,7 @@ def check_uploads() -> None:
 def tidy() -> None:
     """Remove what nobody needs: lost files, uploads given up, old trash, leases of reviews, answers, events."""
     checking.sweep()
+    bucket.sweep()
     ingest.sweep_orphans()
     trash.purge(older_than_days=settings.TRASH_DAYS)
     review_queue.tidy()

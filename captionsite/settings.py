@@ -78,6 +78,14 @@ def _words(name: str, default: list[str]) -> list[str]:
     return [word.strip() for word in _text(name).split(",") if word.strip()] or default
 
 
+def _endpoint(name: str) -> str:
+    """Read the address of a service, without a path; "" where there is none."""
+    address = urlsplit(_text(name, "").rstrip("/"))
+    if any(address) and (address.scheme not in {"http", "https"} or not address.hostname or address.path):
+        _refuse(name, "must be an address such as https://storage.example.org, without a path.")
+    return address.geturl()
+
+
 def _networks(name: str, words: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     try:
         return [ipaddress.ip_network(word) for word in words]
@@ -266,6 +274,16 @@ MAX_ARCHIVE_BYTES = _whole("MAX_ARCHIVE_MB", 2000, at_least=1, at_most=100_000) 
 MAX_ARCHIVE_FILES = _whole("MAX_ARCHIVE_FILES", 10_000, at_least=1, at_most=100_000)
 MAX_OPEN_UPLOADS = _whole("MAX_OPEN_UPLOADS", 20_000, at_least=1, at_most=1_000_000)
 UPLOAD_HOURS = _whole("UPLOAD_HOURS", 72, at_least=1, at_most=8760)
+S3_UPLOAD_BUCKET = _text("S3_UPLOAD_BUCKET", "")  # captions.bucket; empty: nothing comes through a storage
+S3_UPLOAD_PREFIX = _text("S3_UPLOAD_PREFIX", "uploads/")
+S3_ENDPOINT_URL = _endpoint("S3_ENDPOINT_URL")
+S3_PUBLIC_ENDPOINT_URL = _endpoint("S3_PUBLIC_ENDPOINT_URL")
+S3_REGION = _text("S3_REGION", "us-east-1")
+S3_ADDRESSING = _choice("S3_ADDRESSING", "auto", choices=("auto", "path", "virtual"))
+S3_ACCESS_KEY_ID = _text("S3_ACCESS_KEY_ID", "")
+S3_SECRET_ACCESS_KEY = _text("S3_SECRET_ACCESS_KEY", "")
+if bool(S3_ACCESS_KEY_ID) != bool(S3_SECRET_ACCESS_KEY):
+    _refuse("S3_SECRET_ACCESS_KEY", "must be set together with S3_ACCESS_KEY_ID, or neither.")
 MAX_PIXELS = _whole("MAX_MEGAPIXELS", 64, at_least=1, at_most=1000) * 1_000_000
 MAX_FRAMES = _whole("MAX_FRAMES", 300, at_least=1, at_most=100_000)
 ACCEPT_HEIF = _flag("ACCEPT_HEIF", True)

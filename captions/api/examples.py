@@ -409,6 +409,22 @@ MARKS: Final = [
 ]
 ME: Final = [_answer("A token of Olga's", _ME)]
 UPLOADS: Final = [_answer("A file that became a picture", _FILE)]
+PRESIGNED_UPLOAD: Final = [
+    _body("One file", {"filename": "shapes.png", "length": 48213}),
+    _answer(
+        "Where it is put",
+        {
+            "upload": {**_FILE, "folder": "", "offset": 0, "state": "open", "image": None},
+            "address": {
+                "method": "PUT",
+                "url": f"https://storage.example.org/desk/uploads/{_FILE['id']}?X-Amz-Signature=9f2c41",
+                "headers": {"Content-Length": "48213"},
+                "expires_at": "2026-03-02T10:14:04.900000Z",
+            },
+        },
+        201,
+    ),
+]
 WEBHOOKS: Final = [_answer("One that works", _WEBHOOK)]
 NEW_WEBHOOK: Final = [
     _body("Told of two events", {key: _WEBHOOK[key] for key in ("name", "url", "events")}),

@@ -231,6 +231,24 @@ class FileSerializer(serializers.ModelSerializer[Upload]):
         return {"code": upload.error_code, "detail": told(upload.error_code, upload.error_detail)}
 
 
+class AddressSerializer(serializers.Serializer[Any]):
+    """Where the bytes of one file are put."""
+
+    method = serializers.CharField(help_text="PUT.")
+    url = serializers.URLField(help_text="Signed; whoever has it can put this one file there.")
+    headers = serializers.DictField(child=serializers.CharField(), help_text="To be sent exactly so.")
+    expires_at = serializers.DateTimeField(help_text="Until when the storage takes the file there.")
+
+
+class PresignedUploadSerializer(serializers.Serializer[Any]):
+    """An upload that comes through the storage."""
+
+    upload = FileSerializer()
+    address = AddressSerializer(
+        allow_null=True, help_text="Where its bytes go; null when they have come already, by the same fingerprint."
+    )
+
+
 class PictureUrlsSerializer(serializers.Serializer[Any]):
     """Where the bytes of a picture are."""
 
@@ -864,6 +882,18 @@ class NamedPictureBody(serializers.Serializer[Any]):
     """A picture by its address; generation parameters may stand beside it, and are read by `captions.params`."""
 
     url = _address_field()
+
+
+class FileToPutBody(Strict):
+    """A file that is going to be put into the storage."""
+
+    filename = TextField(max_length=4096, help_text="What you call it; “.zip” at its end makes it an archive.")
+    length = CountField(min_value=1, max_value=10**15, help_text="Bytes of the whole file.")
+    folder = TextField(required=False, allow_blank=True, max_length=4096, help_text="To name an album by.")
+    fingerprint = TextField(
+        required=False, allow_blank=True, max_length=200, help_text="Whatever you know the file by, within one import."
+    )
+    batch = IdField(required=False, help_text="The id of an import of yours.")
 
 
 NamedPictureSerializer = inline_serializer("NamedPicture", {"url": _address_field(), **parameter_fields(of_form=False)})

@@ -106,6 +106,8 @@ TABLE: dict[tuple[str, str], Right] = {
     ("api-upload", "get"): Right(200, 404, 404),
     ("api-upload", "patch"): same(415),  # pieces come in a type of their own, whoever sends them
     ("api-upload", "delete"): Right(204, 404, 404),
+    ("api-presigned-uploads", "post"): same(400),  # without a length; they have their own tests
+    ("api-upload-complete", "post"): Right(409, 404, 404),
     ("api-exports", "get"): same(400),  # without a format; they have their own tests
     ("api-caption-imports", "post"): same(400),  # without a file; they have their own tests
     ("api-events", "get"): same(200),
@@ -137,9 +139,9 @@ ROUTES = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
 #: What a token must open for each writing operation; for reading it is `images:read`, or nothing.
 WRITING: dict[str, Scope] = {
     **dict.fromkeys(
-        ("api-image", "api-images", "api-image-recover", "api-uploads", "api-upload", "api-albums", "api-album",
-         "api-album-images", "api-bulk-tags", "api-bulk-deletions", "api-bulk-cancel", "api-tags", "api-tag",
-         "api-searches", "api-search"),
+        ("api-image", "api-images", "api-image-recover", "api-uploads", "api-upload",
+         "api-presigned-uploads", "api-upload-complete", "api-albums", "api-album", "api-album-images",
+         "api-bulk-tags", "api-bulk-deletions", "api-bulk-cancel", "api-tags", "api-tag", "api-searches", "api-search"),
         Scope.IMAGES_WRITE,
     ),
     **dict.fromkeys(

@@ -13,7 +13,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from captions import checking, imports, ingest, uploads
+from captions import bucket, checking, imports, ingest, uploads
 from captions.api import examples, tus
 from captions.api.serializers import BINARY, FileSerializer
 from captions.errors import DeskError
@@ -165,6 +165,7 @@ class OneUpload(tus.TusView):
         """The tus protocol's “termination”."""
         tus.check_version(request)
         uploads.terminate(upload=imports.upload(self.person, upload_id))
+        bucket.forget(upload_id)
         return Response(status=204)
 
     def _own(self, upload_id: UUID) -> Upload:

@@ -973,6 +973,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/uploads/presigned/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin an upload through the storage
+         * @description Put the bytes at the address in the answer, then complete the upload.
+         *
+         *     The address is good for one hour, and for a body of exactly the announced length. Where the operator has named
+         *     no storage the answer is 409 `no_bucket`.
+         */
+        post: operations["begin_presigned_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/uploads/{upload_id}/": {
         parameters: {
             query?: never;
@@ -999,6 +1022,26 @@ export interface paths {
          * @description With the last piece the file is checked like any picture; Desk-Upload-State says what came of it.
          */
         patch: operations["send_piece"];
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload_id}/complete/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete an upload through the storage
+         * @description The file is fetched from the storage and checked like any picture; said again, the answer is the same.
+         */
+        post: operations["complete_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/webhooks/": {
@@ -1139,6 +1182,25 @@ export interface components {
     schemas: {
         /** @enum {string} */
         ActionEnum: "caption" | "approve" | "reject" | "tag" | "delete";
+        /** @description Where the bytes of one file are put. */
+        Address: {
+            /**
+             * Format: date-time
+             * @description Until when the storage takes the file there.
+             */
+            expires_at: string;
+            /** @description To be sent exactly so. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description PUT. */
+            method: string;
+            /**
+             * Format: uri
+             * @description Signed; whoever has it can put this one file there.
+             */
+            url: string;
+        };
         /** @description Pictures that their owner put together. */
         Album: {
             /** Format: date-time */
@@ -1447,6 +1509,25 @@ export interface components {
              */
             parent: string | null;
             readonly state: components["schemas"]["UploadState"];
+        };
+        /** @description A file that is going to be put into the storage. */
+        FileToPutBodyRequest: {
+            /**
+             * Format: uuid
+             * @description The id of an import of yours.
+             */
+            batch?: string;
+            /** @description What you call it; “.zip” at its end makes it an archive. */
+            filename: string;
+            /** @description Whatever you know the file by, within one import. */
+            fingerprint?: string;
+            /** @description To name an album by. */
+            folder?: string;
+            /**
+             * Format: int64
+             * @description Bytes of the whole file.
+             */
+            length: number;
         };
         /** @description One uploaded picture. */
         Image: {
@@ -2138,6 +2219,12 @@ export interface components {
             /** @description Ids of pictures, 1,000 at most; each counts once. */
             images: string[];
         };
+        /** @description An upload that comes through the storage. */
+        PresignedUpload: {
+            /** @description Where its bytes go; null when they have come already, by the same fingerprint. */
+            address: components["schemas"]["Address"] | null;
+            upload: components["schemas"]["File"];
+        };
         /** @description How the quality score was learned, and how right it is on decisions held out from the fit. */
         Quality: {
             /** @description How many of them approved the draft unchanged. */
@@ -2563,6 +2650,19 @@ export interface components {
         };
         /** @description Another request is writing to it. */
         Locked: {
+            headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Failure"];
+            };
+        };
+        /** @description Another request is writing to it. */
+        Locked2: {
             headers: {
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -5713,19 +5813,7 @@ export interface operations {
             413: components["responses"]["RequestEntityTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
-            /** @description Another request is writing to it. */
-            423: {
-                headers: {
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
+            423: components["responses"]["Locked"];
             429: components["responses"]["TooManyRequests2"];
             /** @description The body does not fit its checksum. */
             460: {
@@ -5740,6 +5828,49 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+            507: components["responses"]["InsufficientStorage"];
+        };
+    };
+    begin_presigned_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileToPutBodyRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresignedUpload"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests2"];
             500: components["responses"]["InternalServerError2"];
             503: components["responses"]["ServiceUnavailable2"];
             507: components["responses"]["InsufficientStorage"];
@@ -5806,7 +5937,7 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             409: components["responses"]["Conflict2"];
             412: components["responses"]["PreconditionFailed"];
-            423: components["responses"]["Locked"];
+            423: components["responses"]["Locked2"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -5865,7 +5996,7 @@ export interface operations {
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["RequestEntityTooLarge2"];
             415: components["responses"]["UnsupportedMediaType2"];
-            423: components["responses"]["Locked"];
+            423: components["responses"]["Locked2"];
             429: components["responses"]["TooManyRequests"];
             /** @description The body does not fit its checksum. */
             460: {
@@ -5894,6 +6025,60 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+        };
+    };
+    complete_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Drawn anew for each request, such as a UUID. The same request sent again with the same key within 24 hours is not carried out again, and gets the first answer. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            400: components["responses"]["BadRequest2"];
+            401: components["responses"]["Unauthorized2"];
+            403: components["responses"]["Forbidden2"];
+            404: components["responses"]["NotFound2"];
+            406: components["responses"]["NotAcceptable2"];
+            409: components["responses"]["Conflict"];
+            /** @description It was not gone on with in time, so its bytes are gone. */
+            410: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            413: components["responses"]["RequestEntityTooLarge"];
+            422: components["responses"]["UnprocessableEntity"];
+            423: components["responses"]["Locked"];
+            429: components["responses"]["TooManyRequests2"];
+            500: components["responses"]["InternalServerError2"];
+            503: components["responses"]["ServiceUnavailable2"];
+            507: components["responses"]["InsufficientStorage"];
         };
     };
     list_webhooks: {

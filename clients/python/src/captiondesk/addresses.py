@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 OPERATIONS: Final[dict[str, tuple[str, str]]] = {
+    "begin_presigned_upload": ("POST", "/api/v1/uploads/presigned/"),
     "begin_upload": ("POST", "/api/v1/uploads/"),
     "bulk_caption": ("POST", "/api/v1/bulk/captions/"),
     "bulk_delete": ("POST", "/api/v1/bulk/deletions/"),
@@ -20,6 +21,7 @@ OPERATIONS: Final[dict[str, tuple[str, str]]] = {
     "change_image": ("PATCH", "/api/v1/images/{image_id}/"),
     "change_search": ("PATCH", "/api/v1/searches/{search_id}/"),
     "change_webhook": ("PATCH", "/api/v1/webhooks/{webhook_id}/"),
+    "complete_upload": ("POST", "/api/v1/uploads/{upload_id}/complete/"),
     "delete_album": ("DELETE", "/api/v1/albums/{album_id}/"),
     "delete_image": ("DELETE", "/api/v1/images/{image_id}/"),
     "delete_search": ("DELETE", "/api/v1/searches/{search_id}/"),

@@ -13,6 +13,32 @@ from pydantic import AwareDatetime, ConfigDict
 from captiondesk.told import Told
 
 
+class Address(Told):
+    """
+    Where the bytes of one file are put.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    expires_at: AwareDatetime
+    """
+    Until when the storage takes the file there.
+    """
+    headers: dict[str, str]
+    """
+    To be sent exactly so.
+    """
+    method: str
+    """
+    PUT.
+    """
+    url: str
+    """
+    Signed; whoever has it can put this one file there.
+    """
+
+
 class Album(Told):
     """
     Pictures that their owner put together.
@@ -1214,6 +1240,21 @@ class PaginatedWebhookList(Told):
     Where the page before this one is; null on the first page.
     """
     results: list[Webhook]
+
+
+class PresignedUpload(Told):
+    """
+    An upload that comes through the storage.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    address: Address | None
+    """
+    Where its bytes go; null when they have come already, by the same fingerprint.
+    """
+    upload: File
 
 
 class Quality(Told):

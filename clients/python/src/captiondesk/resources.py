@@ -624,6 +624,30 @@ class Uploads(Operations[ModeT]):
         there = yield from sending.steps()
         return (yield from _arrived(self, there))
 
+    @operation
+    def begin_presigned(
+        self, filename: str, length: int, *, folder: str = "", fingerprint: str = "", batch: Id | None = None
+    ) -> Steps[models.PresignedUpload]:
+        """Begin an upload of `length` bytes through the desk's storage: `address` says where to PUT them.
+
+        Send them there with the headers of `address` and without your token, then `complete` the upload. Raises
+        ApiError, with the code `no_bucket` where the desk has no storage.
+        """
+        body = _given(
+            filename=filename,
+            length=length,
+            folder=folder or None,
+            fingerprint=fingerprint or None,
+            batch=None if batch is None else str(batch),
+        )
+        return self._ask(models.PresignedUpload, Request("begin_presigned_upload", json=body))
+
+    @operation
+    def complete(self, upload: Id) -> Steps[models.File]:
+        """Say that the bytes are in the storage, and give what became of them. Raises UploadRefused, ApiError."""
+        yield from self._send(Request("complete_upload", into={"upload_id": upload}))
+        return (yield from _arrived(self, str(upload)))
+
     @listing
     def list(self, *, ordering: Ordering | None = None, page_size: int | None = None) -> Listing[models.File]:
         """Go through your uploads in pieces, newest first."""
