@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,6 +17,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from tests.harness import until
 from tests.services import S3Server, s3_server
 
+ROOT = Path(__file__).resolve().parents[2]
 PICTURE = b"\x89PNG\r\n" + bytes(range(256)) * 400
 
 
@@ -42,6 +47,11 @@ def address(store: S3Server, method: str, key: str, *, seconds: int = 60, client
 def visit(method: str, url: str, **options: Any) -> httpx2.Response:
     """Ask an address as a browser would, which knows no secret."""
     return httpx2.request(method, url, trust_env=False, timeout=60, **options)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_it_gives_back_what_it_was_given(store):
@@ -145,3 +155,18 @@ def test_it_has_everything_again_after_it_was_killed(store):
     store.start()
     assert content(store, "kept.png") == PICTURE
     assert store.client().list_objects_v2(Bucket="pictures", Prefix="kept")["KeyCount"] == 1
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    program = (
+        "import os, sys, pathlib\n"
+        "from tests.services import S3Server, free_port\n"
+        "server = S3Server(free_port(), pathlib.Path(sys.argv[1]))\n"
+        "server.start()\n"
+        "print(server.port, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"  # no exit handlers run
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.stdout, ended.stderr
+    until(lambda: not listens(int(ended.stdout)), seconds=30, what="the store ends")
