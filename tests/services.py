@@ -1,4 +1,4 @@
-"""Real servers for tests: a private PostgreSQL cluster and a private Redis-protocol server."""
+"""Real servers for tests: a private PostgreSQL cluster, a private Redis-protocol server and a private S3 store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass
@@ -160,4 +162,87 @@ def redis_server() -> RedisServer:
     server = RedisServer(free_port())
     server.start()
     atexit.register(server.kill)
+    return server
+
+
+@dataclass
+class S3Server:
+    """A private store on the loopback address that speaks the S3 protocol and checks signatures (tests/s3_server.py).
+
+    What it holds is in `folder`, so a server that was stopped has it again when it is started again.
+    """
+
+    port: int
+    folder: Path
+    region: str = "eu-central-1"  # not the one that clients take who were told none
+    access_key: str = "desk:pictures"
+    secret_key: str = "throw+away/secret=of-tests"
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it; buckets are the first part of the path."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """The file of what it says when something goes wrong."""
+        return self.folder / "log"
+
+    def start(self) -> None:
+        """Start it (again), and return when it answers. Raises ServiceMissing when it does not."""
+        words = (str(self.port), str(self.folder), self.region, self.access_key, self.secret_key)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.s3_server", *words],
+                cwd=Path(__file__).resolve().parent.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        end = time.monotonic() + 60
+        while self.process.poll() is None and time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise ServiceMissing(f"The S3 server of the swift package did not start: {self.log.read_text()}")
+
+    def stop(self) -> None:
+        """SIGKILL it. It keeps what it has confirmed, and nothing listens at its address any more."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def client(self, **options: Any) -> Any:
+        """Give boto3's client of it; `options` override how it is made, such as a wrong secret."""
+        import boto3
+        from botocore.config import Config
+
+        config = Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+        ours: dict[str, Any] = {
+            "endpoint_url": self.url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+            "config": config,
+        }
+        return boto3.client("s3", **(ours | options))
+
+    def make_bucket(self, name: str) -> None:
+        """Make an empty bucket."""
+        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
+
+
+def s3_server() -> S3Server:
+    """Start a store in a folder of its own; both are gone when this process ends, at the latest."""
+    folder = Path(tempfile.mkdtemp(prefix="desk-s3-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    server = S3Server(free_port(), folder)
+    server.start()
+    atexit.register(server.stop)  # last in, first out: it stops before its folder goes
     return server
