@@ -54,9 +54,7 @@ def is_there() -> bool:
     return bool(settings.S3_UPLOAD_BUCKET)
 
 
-def begin(
-    *, owner: User, announced: uploads.Announced, batch: Import | None = None
-) -> tuple[Upload, Address | None]:
+def begin(*, owner: User, announced: uploads.Announced, batch: Import | None = None) -> tuple[Upload, Address | None]:
     """Begin an upload, and give where its bytes go; None when they are here since it was begun before.
 
     Raises DeskError `no_bucket`, `empty_file`, `storage_unreachable`, and those of `uploads.create`.

@@ -15,7 +15,7 @@ import pytest
 
 from captiondesk import Client
 from tests.harness import Desk, desk, until
-from tests.services import free_port
+from tests.services import free_port, s3_server
 from worker.demo.scenes import jpeg, make_scene
 
 T = TypeVar("T")
@@ -50,7 +50,17 @@ def elsewhere() -> int:
 def running(tmp_path_factory: pytest.TempPathFactory, elsewhere: int) -> Iterator[Desk]:
     """A desk with a web server, a worker and a scheduler, for all tests of this process."""
     outbound = {"OUTBOUND_ALLOW": "127.0.0.0/8", "OUTBOUND_PORTS": str(elsewhere)}
-    with desk(tmp_path_factory.mktemp("desk"), environment=outbound) as made:
+    storage = s3_server()
+    storage.make_bucket("desk-uploads")
+    bucket = {
+        "S3_UPLOAD_BUCKET": "desk-uploads",
+        "S3_ENDPOINT_URL": storage.url,
+        "S3_REGION": storage.region,
+        "S3_ADDRESSING": "path",
+        "S3_ACCESS_KEY_ID": storage.access_key,
+        "S3_SECRET_ACCESS_KEY": storage.secret_key,
+    }
+    with desk(tmp_path_factory.mktemp("desk"), environment={**outbound, **bucket}) as made:
         made.start_web()
         made.start_worker()
         made.start_scheduler()

@@ -184,6 +184,20 @@ def test_it_goes_on_where_an_upload_was_left(client, scene):
     assert (again.state, again.image) == ("known", done.image)
 
 
+def test_it_hands_a_file_in_through_the_storage(client, scene):
+    data, _ = scene()
+    begun = client.uploads.begin_presigned("scene.jpg", len(data), folder="Day 1")
+    assert begun.address is not None
+    with pytest.raises(captiondesk.ApiError) as early:
+        client.uploads.complete(begun.upload.id)
+    assert early.value.code == "upload_not_there"
+    there = httpx2.put(str(begun.address.url), content=data, headers=begun.address.headers, trust_env=False)
+    assert there.status_code == 200, there.text
+    done = client.uploads.complete(begun.upload.id)
+    assert (done.state, done.folder) == ("done", "Day 1")
+    assert client.images.get(done.image).sha256 == hashlib.sha256(data).hexdigest()
+
+
 def test_it_begins_anew_what_was_refused(client):
     begun: list[str] = []
     for upload in (None, "refused"):
