@@ -2408,6 +2408,14 @@ export interface components {
             /** @description User name or confirmed e-mail address. */
             user: string;
         };
+        StreamedEvent: {
+            /** @description JSON. */
+            data: string;
+            /** @description What it tells of. */
+            event: string;
+            /** @description For Last-Event-ID. */
+            id: string;
+        };
         /** @description A word that you find your pictures by. */
         Tag: {
             /** Format: date-time */
@@ -3802,7 +3810,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamedEvent"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -5112,7 +5120,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamedEvent"];
                 };
             };
             401: components["responses"]["Unauthorized"];

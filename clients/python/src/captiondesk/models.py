@@ -572,6 +572,24 @@ class Share(Told):
     """
 
 
+class StreamedEvent(Told):
+    model_config = ConfigDict(
+        extra="allow",
+    )
+    data: str
+    """
+    JSON.
+    """
+    event: str
+    """
+    What it tells of.
+    """
+    id: str
+    """
+    For Last-Event-ID.
+    """
+
+
 class Tag(Told):
     """
     A word that you find your pictures by.
