@@ -79,7 +79,7 @@ _EVENT: Final = inline_serializer(
 )
 
 
-def _described(what: str, example: str) -> OpenApiResponse:
+def _described(what: str, example: dict[str, str]) -> OpenApiResponse:
     return OpenApiResponse(_EVENT, what, [OpenApiExample("an event", example, media_type=KIND)])
 
 
@@ -98,7 +98,11 @@ class Events(StreamView):
         responses={
             (200, KIND): _described(
                 "Server-sent events, named as those of webhooks, with the same data.",
-                'id: 0199f3b1-2d40-7e6f-8f2a-3d1b5c9e7a10\nevent: image.deleted\ndata: {"type":"image.deleted"}\n\n',
+                {
+                    "id": "0199f3b1-2d40-7e6f-8f2a-3d1b5c9e7a10",
+                    "event": "image.deleted",
+                    "data": '{"type":"image.deleted"}',
+                },
             )
         },
     )
@@ -128,7 +132,7 @@ class EventsOfJob(StreamView):
         responses={
             (200, KIND): _described(
                 "One event `job` now and at each change of state, with the job as its data; ends with the job.",
-                'id: 1-running\nevent: job\ndata: {"id":"0199f3a5-...","state":"running", ...}\n\n',
+                {"id": "1-running", "event": "job", "data": '{"id":"0199f3a5-...","state":"running", ...}'},
             )
         },
     )
