@@ -575,6 +575,7 @@ LOGGING = {
         "django_structlog": {"level": "ERROR"},  # else every page that closes its event stream is a warning
         "django.request": {"level": "ERROR"},
         "httpx2": {"level": "WARNING"},  # it would log redirect addresses, which may be signed
+        "botocore": {"level": "WARNING"},  # at DEBUG it would log the addresses that it signs
     },
 }
 structlog.configure(
