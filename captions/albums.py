@@ -145,16 +145,17 @@ def _person(named: str) -> User:
     """
     name = one_line(named)
     active = User.objects.filter(is_active=True)
-    found = active.filter(username=name).first()
-    if found is None and "@" in name:
+    people = list(active.filter(username=name))
+    if "@" in name:
+        # A user name may look like an address, too: that of somebody else, who is meant.
         claims = EmailAddress.objects.filter(email__iexact=name)
-        written = active.filter(email__iexact=name).exclude(pk__in=claims.filter(verified=False).values("user_id"))
+        named_so = active.filter(Q(email__iexact=name) | Q(pk__in=claims.values("user_id")))
         confirmed = list(active.filter(pk__in=claims.filter(verified=True).values("user_id"))[:2])
-        people = confirmed or list(written[:2])
-        found = people[0] if len(people) == 1 else None
-    if found is None:
+        written = list(named_so.exclude(pk__in=claims.filter(verified=False).values("user_id"))[:2])
+        people = confirmed or written or ([] if named_so.exclude(username=name).exists() else people)
+    if len(people) != 1:
         raise DeskError("person_unknown", attr="user")
-    return found
+    return people[0]
 
 
 def _role(role: str) -> str:

@@ -27,12 +27,15 @@ from captions.errors import DeskError
 from captions.models import KeptAnswer
 from captions.models.clock import DatabaseTime, database_now
 from captions.models.identifiers import uuid7
+from captions.places import Places
 
 KEPT_FOR: Final = timedelta(hours=24)
 #: Seconds that a request may take, waiting for its captions included, before its key is another's to take.
 HELD_SECONDS: Final = 150.0
 WAIT_SECONDS: Final = 30.0
 _LOOK_EVERY_SECONDS: Final = 0.2
+#: Requests of one person that wait for another with their key; each holds a thread and looks five times a second.
+_waiting: Final = Places(20)
 _LONGEST_KEY: Final = 255
 _NOT_KEPT: Final = {"x-request-id", "ratelimit", "ratelimit-policy", "content-length", "date", "set-cookie"}
 
@@ -50,19 +53,20 @@ def begin(*, user: User, key: str, fingerprint: str, wait_seconds: float = WAIT_
 
     Waits, without a connection to the database, while another request with this key is being worked on. Raises
     DeskError `idempotency_key_wrong`, `idempotency_key_reused` when the key came with another request, and
-    `idempotency_in_progress` when the first one takes longer than `wait_seconds`.
+    `idempotency_in_progress` when the first one takes longer than `wait_seconds`, or many of this person wait already.
     """
     if not 0 < len(key) <= _LONGEST_KEY or not all("!" <= letter <= "~" for letter in key):
         raise DeskError("idempotency_key_wrong")
     end = time.monotonic() + wait_seconds
-    while True:
-        found = _take(user, key, fingerprint)
-        if found is not None:
-            return found
-        if time.monotonic() > end:
-            raise DeskError("idempotency_in_progress")
-        let_go()
-        time.sleep(_LOOK_EVERY_SECONDS)
+    found = _take(user, key, fingerprint)
+    with _waiting.one(user.pk) as may_wait:
+        while found is None:
+            if not may_wait or time.monotonic() > end:
+                raise DeskError("idempotency_in_progress")
+            let_go()
+            time.sleep(_LOOK_EVERY_SECONDS)
+            found = _take(user, key, fingerprint)
+    return found
 
 
 def _take(user: User, key: str, fingerprint: str) -> Slot | KeptAnswer | None:

@@ -28,6 +28,8 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 # Label Studio puts this before the name of a file that is uploaded to it.
 _UPLOADED: Final = re.compile(r"[0-9a-f]{8}-(?=.)")
 _LONGEST_NAME: Final = 1000
+#: Names, values and entries of JSON that are read while somebody waits: 28 MiB of `[],` would take most of a gigabyte.
+MOST_PARTS: Final = 1_000_000
 _IN_ZIP: Final = "annotations.xml"
 _BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -61,7 +63,8 @@ def read(file: IO[bytes], *, most_bytes: int, most: int | None = None) -> list[L
     begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if begins not in {b"<", b"[", b"{"}:
         raise DeskError("labels_unreadable")
-    labels = _of_cvat(data, is_bounded=most is not None) if begins == b"<" else _of_label_studio(data)
+    is_bounded = most is not None
+    labels = (_of_cvat if begins == b"<" else _of_label_studio)(data, is_bounded=is_bounded)
     found = list(labels if most is None else islice(labels, most + 1))
     if most is not None and len(found) > most:
         raise DeskError("labels_too_many")
@@ -85,9 +88,12 @@ def _unpacked(data: bytes, most_bytes: int) -> bytes:
 # --- Label Studio --------------------------------------------------------------------------------------------------
 
 
-def _of_label_studio(data: bytes) -> Iterator[Label]:
+def _of_label_studio(data: bytes, *, is_bounded: bool) -> Iterator[Label]:
     try:
-        tasks = json.loads(data)
+        text = data.decode(json.detect_encoding(data), "surrogatepass")
+        if is_bounded and sum(text.count(sign) for sign in ",[{") > MOST_PARTS:
+            raise DeskError("body_too_large")
+        tasks = json.loads(text)
     except (ValueError, RecursionError):
         raise DeskError("labels_unreadable") from None
     tasks = tasks if isinstance(tasks, list) else [tasks]

@@ -73,6 +73,9 @@ def newest(owner_id: int) -> UUID:
 
 def tidy() -> int:
     """Forget events that are older than KEPT_FOR, with the log of their deliveries; gives how many."""
-    old = AccountEvent.objects.filter(created_at__lt=DatabaseTime(after=-KEPT_FOR.total_seconds()))
-    waiting = WebhookDelivery.objects.filter(state=WebhookDelivery.State.PENDING).values("event_id")
+    before = DatabaseTime(after=-KEPT_FOR.total_seconds())
+    old = AccountEvent.objects.filter(created_at__lt=before)
+    pending = WebhookDelivery.State.PENDING
+    WebhookDelivery.objects.filter(event=None, created_at__lt=before).exclude(state=pending).delete()  # test messages
+    waiting = WebhookDelivery.objects.filter(state=pending, event__isnull=False).values("event_id")
     return old.exclude(pk__in=waiting).delete()[0]

@@ -89,10 +89,14 @@ def change(
 def rotate(*, webhook: Webhook) -> str:
     """Give a new secret; the former one signs beside it for OVERLAP, so that the receiver may change over meanwhile."""
     secret = _new_secret()
-    until = database_now() + OVERLAP
-    Webhook.objects.filter(pk=webhook.pk).update(
-        old_secret=webhook.secret, old_secret_until=until, secret=sealing.seal(secret)
-    )
+    with transaction.atomic():
+        # Held: of two changes at once the second must know what the first has given out.
+        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+        if held is None:
+            raise DeskError("not_found")
+        held.old_secret, held.old_secret_until = held.secret, database_now() + OVERLAP
+        held.secret = sealing.seal(secret)
+        held.save(update_fields=["old_secret", "old_secret_until", "secret"])
     log.info("webhook_secret_rotated", webhook=str(webhook.pk), user_id=webhook.owner_id)
     return secret
 
@@ -103,9 +107,16 @@ def delete(*, webhook: Webhook) -> None:
 
 
 def send_test(*, webhook: Webhook) -> WebhookDelivery:
-    """Send a message of type `webhook.test`. Raises DeskError `webhook_off`."""
-    _require_on(webhook)
-    return WebhookDelivery.objects.create(webhook=webhook, event=None, due_at=database_now())
+    """Send a message of type `webhook.test`. Raises DeskError `webhook_off`, `webhook_on_its_way` while one is."""
+    with transaction.atomic():
+        # Held: of two that ask at once only one may find none on its way.
+        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+        if held is None:
+            raise DeskError("not_found")
+        _require_on(held)
+        if held.deliveries.filter(event=None, state=State.PENDING).exists():
+            raise DeskError("webhook_on_its_way")
+        return WebhookDelivery.objects.create(webhook=held, event=None, due_at=database_now())
 
 
 def replay(*, delivery: WebhookDelivery) -> WebhookDelivery:

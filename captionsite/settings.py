@@ -494,7 +494,7 @@ REST_FRAMEWORK = {
         "captions.api.authentication.TokenHasScope",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["captions.api.json_body.Json"],
     "DEFAULT_PAGINATION_CLASS": "captions.api.pagination.Newest",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],

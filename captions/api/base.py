@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -21,6 +21,7 @@ from rest_framework.throttling import BaseThrottle
 from captions.api import conditional, repeating
 from captions.api.failures import request_number
 from captions.api.pagination import NAMES
+from captions.errors import DeskError
 from captions.idempotency import Slot
 from captions.scopes import Scope
 
@@ -55,7 +56,7 @@ class DeskView(GenericAPIView[Any]):
         """Let somebody in, or count the refusal: DRF counts only requests that it lets in. Claim the request's key."""
         try:
             super().initial(request, *args, **kwargs)
-        except (NotAuthenticated, AuthenticationFailed):
+        except (NotAuthenticated, AuthenticationFailed, PermissionDenied, DeskError):
             self.check_throttles(request)
             raise
         if request.method == "GET" and self.is_marked:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from captions.api.serializers import IdField, Strict, TextField, parameter_fields
 from captions.models import BulkJob
+
+#: Failures that each job of a list is shown with.
+LISTED: Final = 10
 
 
 def _images() -> serializers.ListField:
@@ -28,13 +31,23 @@ class BulkJobSerializer(serializers.ModelSerializer[BulkJob]):
 
     total = serializers.SerializerMethodField(help_text="How many pictures it is about.")
     done = serializers.SerializerMethodField(help_text="How many were dealt with and done.")
-    failures = BulkFailureSerializer(many=True, help_text="Those that were dealt with and could not be done, and why.")
+    failures = BulkFailureSerializer(
+        many=True,
+        help_text=f"Those that were dealt with and could not be done, and why; in a list of jobs the first {LISTED}.",
+    )
     finished_at = serializers.DateTimeField(allow_null=True)
 
     class Meta:
         model = BulkJob
         fields = ["id", "action", "state", "total", "done", "failures", "created_at", "finished_at"]
         read_only_fields = fields
+
+    def to_representation(self, job: BulkJob) -> dict[str, Any]:
+        """Give a job; among others with few failures: two hundred jobs with a thousand each would be 28 MB."""
+        done = self.get_done(job)
+        if self.parent is not None:
+            job.failures = job.failures[:LISTED]
+        return {**super().to_representation(job), "done": done}
 
     def get_total(self, job: BulkJob) -> int:
         """Count the pictures."""

@@ -17,7 +17,6 @@ from typing import IO, Any, Final
 
 from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -26,6 +25,7 @@ from captions.api.authentication import TokenAuthentication
 from captions.api.base import DeskView
 from captions.api.bodies import INLINE_BYTES
 from captions.api.failures import Refused, request_number
+from captions.api.json_body import PictureJson
 from captions.api.uploads import fetched
 from captions.api.waiting import LONGEST_SECONDS, Wait
 from captions.errors import FAILURES, DeskError
@@ -45,7 +45,7 @@ class CompatibleView(DeskView):
     is_marked = False
     queryset = Image.objects.none()
     authentication_classes = [TokenAuthentication]
-    parser_classes = [JSONParser]
+    parser_classes = [PictureJson]
     pagination_class = None
     late_status = 504  #: what the other service answers when the words are not there in time
 

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS: Final = {429: 30, 503: 5, 507: 300}
 _DISK_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+#: Problems that one answer tells: a list of ten thousand wrong ids has as many.
+MOST_ERRORS: Final = 100
 
 # DRF's own failures in the product's words: what is so, then what to do.
 _WORDS: Final = {
@@ -116,7 +118,7 @@ class DeskFormatter(ExceptionFormatter):
         """Give one entry per problem."""
         if isinstance(self.exc, Refused):
             return [Error(self.exc.code, self.exc.words, self.exc.attr)]
-        errors: list[Error] = super().get_errors()
+        errors: list[Error] = super().get_errors()[:MOST_ERRORS]
         for error in errors:
             if error.attr is None and error.code in _WORDS:
                 error.detail = gettext(_WORDS[error.code])

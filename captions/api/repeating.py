@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from captions import idempotency
 from captions.api.failures import request_number
 from captions.errors import FAILURES
-from captions.models import KeptAnswer
+from captions.models import ApiToken, KeptAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -123,13 +123,16 @@ def _refusal(code: str) -> bytes:
 
 
 def fingerprint(request: Request) -> str:
-    """Give the SHA-256 of what was asked: address, type and body.
+    """Give the SHA-256 of what was asked: address, type, body, and what the asker's token opens.
 
-    A form is taken by its fields and files: clients draw a new boundary whenever they send it.
+    What some scopes were answered, a token with others must not be given. A form is taken by its fields
+    and files: clients draw a new boundary whenever they send it.
     """
     digest = hashlib.sha256()
     kind = request._request.content_type or ""
     _add(digest, request.get_full_path(), kind, *(request.headers.get(name, "") for name in _ASKING))
+    if isinstance(request.auth, ApiToken):
+        _add(digest, *request.auth.scopes)
     if kind == MULTIPART:
         request.data  # noqa: B018  # reads the form, or raises what is wrong with it
         for name, values in sorted(request.POST.lists()):

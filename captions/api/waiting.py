@@ -29,11 +29,14 @@ from rest_framework.request import Request
 from captions.api import repeating
 from captions.connections import let_go
 from captions.models import CaptionJob
+from captions.places import Places
 
 log = structlog.get_logger(__name__)
 
 LONGEST_SECONDS: Final = 60
 LOOK_EVERY_SECONDS: Final = 0.2
+#: Requests of one person that wait at once; whoever has more is answered as if the time were up.
+_waiting: Final = Places(200)
 _AT_ONCE: Final = 500  # SQLite limits the values in one query
 
 
@@ -74,7 +77,7 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
         if wait is not None and wait.seconds > 0:
             await sync_to_async(let_go)()
             try:
-                if await _all_ended(wait) or wait.even_late:
+                if await _all_ended(wait, request.user.pk or 0) or wait.even_late:
                     await sync_to_async(_fill)(wait)
             except asyncio.CancelledError:
                 # The caller hung up, and will come again with its key: there is no whole answer to give it then.
@@ -86,9 +89,11 @@ def waits_for_job(view: Callable[..., HttpResponseBase]) -> Callable[..., Corout
     return answer
 
 
-async def _all_ended(wait: Wait) -> bool:
+async def _all_ended(wait: Wait, person_id: int) -> bool:
     jobs = (wait.job_id, *wait.others)
-    return all(await asyncio.gather(*(_room().ended(job, seconds=wait.seconds) for job in jobs)))
+    with _waiting.one(person_id) as may_wait:
+        seconds = wait.seconds if may_wait else 0.0
+        return all(await asyncio.gather(*(_room().ended(job, seconds=seconds) for job in jobs)))
 
 
 def _fill(wait: Wait) -> None:

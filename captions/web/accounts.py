@@ -36,6 +36,16 @@ class DeskAccountAdapter(DefaultAccountAdapter):
         """Say whether strangers may make an account."""
         return bool(settings.ALLOW_SIGNUP)
 
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """Refuse a name that looks like an address: people share albums by either, and would share with the wrong one.
+
+        Operators may still give such names; they know whose address it is.
+        """
+        if "@" in username:
+            raise self.validation_error("username_blacklisted")
+        name: str = super().clean_username(username, shallow=shallow)
+        return name
+
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Turn programs' accounts away, whichever way they come: password, passkey or another site's word."""
         if service_accounts.is_service(user):

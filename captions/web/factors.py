@@ -127,7 +127,8 @@ class SecondFactorFirst(MiddlewareMixin):
         self, request: HttpRequest, view: Callable[..., HttpResponseBase], args: Any, kwargs: Any
     ) -> HttpResponseBase | None:
         """Let a request through, or answer with the way to a second factor."""
-        name = (request.resolver_match.url_name if request.resolver_match else "") or ""
+        # With its namespace: the administration calls a page of its own "mfa_authenticator_changelist".
+        name = (request.resolver_match.view_name if request.resolver_match else "") or ""
         if name in _ON_THE_WAY or name.startswith("mfa_") or _is_by_token(request):
             return None
         if not isinstance(request.user, User) or not second_factor.is_missing(request.user):

@@ -151,6 +151,17 @@ def test_it_believes_no_address_that_somebody_only_claims(album, stranger):
     assert albums.share(album=album, with_whom="Stranger@Example.org", role="view").user == stranger
 
 
+def test_it_takes_no_user_name_for_somebody_elses_address(album, stranger):
+    thief = make_person("stranger@example.org")
+    thief.email = ""
+    thief.save()
+    assert albums.share(album=album, with_whom="stranger@example.org", role="view").user == stranger
+    EmailAddress.objects.create(user=stranger, email="stranger@example.org", verified=False)
+    assert code_of(albums.share, album=album, with_whom="stranger@example.org", role="view") == "person_unknown"
+    stranger.delete()
+    assert albums.share(album=album, with_whom="stranger@example.org", role="view").user == thief
+
+
 @pytest.mark.parametrize(
     ("whom", "role", "code"),
     [

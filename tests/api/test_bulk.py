@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -164,3 +165,12 @@ def test_it_does_each_picture_once_whoever_works(transactional_db, api, owner):
     assert counted == 12
     assert Review.objects.count() == 12
     assert BulkJob.objects.get().state == "done"
+
+
+def test_it_lists_the_first_failures_of_each_job_only(api, owner):
+    job = bulk.request(owner=owner, action="delete", images=[uuid4() for _ in range(25)], asked={})
+    bulk.work()
+    [listed] = api.look("bulk/").json()["results"]
+    whole = api.look(f"bulk/{job.pk}/").json()
+    assert (len(listed["failures"]), len(whole["failures"])) == (10, 25)
+    assert {**listed, "failures": whole["failures"]} == whole

@@ -247,6 +247,13 @@ def test_it_takes_as_much_json_as_it_says(api, monkeypatch):
     told(chat(api, message(uri(b"x" * 2000))), 413, "body_too_large")
 
 
+@pytest.mark.parametrize("value", [[1], {}, "x", True])
+@pytest.mark.parametrize("name", ["top_p", "temperature", "n", "seed", "max_tokens"])
+def test_it_refuses_values_of_every_wrong_kind(api, name, value):
+    answer = chat(api, [], **{name: value})
+    assert answer.status_code == 400, answer.content
+
+
 # --- Hugging Face --------------------------------------------------------------------------------------------------
 
 

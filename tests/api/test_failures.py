@@ -8,7 +8,7 @@ import uuid
 import pytest
 from django.db import OperationalError
 
-from captions import selectors
+from captions import selectors, tokens
 from captions.errors import FAILURES, DeskError
 from captions.params import ParamsInvalid
 from tests import factories
@@ -115,6 +115,16 @@ def test_it_throttles_a_person_and_says_when_to_come_back(api, other, settings):
     assert 0 < int(answer["Retry-After"]) <= 3600
     assert answer["RateLimit"] == f'"person";r=0;t={answer["Retry-After"]}'
     assert other.look("me/").status_code == 200
+
+
+def test_it_counts_what_it_refuses_for_a_missing_scope_or_csrf_token_too(owner, page, settings):
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {"person": "3/hour", "address": "2/hour"},
+    }
+    narrow = Api(tokens.mint(user=owner, name="narrow", scopes=["images:write"])[1])
+    assert [narrow.look("images/").status_code for _ in range(4)] == [403, 403, 403, 429]
+    assert [page.send("albums/", {"name": "Sea"}).status_code for _ in range(3)] == [403, 403, 429]
 
 
 def test_it_says_how_many_requests_are_left(api, nobody, settings):

@@ -10,10 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections
 from django.utils import timezone
 
-from captions import albums, idempotency
+from captions import albums, idempotency, tokens
 from captions.errors import DeskError
 from captions.models import Caption, CaptionJob, Image, KeptAnswer
 from tests import factories
+from tests.api.conftest import Api
 
 KEY = {"Idempotency-Key": "6b1f3a52-one"}
 
@@ -69,6 +70,14 @@ def test_it_knows_the_keys_of_each_person_apart(api, other, owner, stranger):
     second = write(other, factories.make_image(stranger))
     assert (first.status_code, second.status_code) == (201, 201)
     assert Caption.objects.count() == 2
+
+
+def test_it_gives_no_kept_answer_to_a_token_with_other_scopes(api, owner):
+    image = factories.make_image(owner)
+    first = write(api, image)
+    same(first, write(Api(tokens.mint(user=owner, name="another")[1]), image))
+    narrow = Api(tokens.mint(user=owner, name="narrow", scopes=["captions:write"])[1])
+    assert (write(narrow, image).status_code, code_of(write(narrow, image))) == (422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "two words", "schlüssel"])

@@ -239,3 +239,18 @@ def test_it_refuses_other_addresses_and_large_bodies_in_its_shape(api, monkeypat
     told(api.post("/label-studio/predict", "{", content_type="application/json"), 400, "parse_error")
     limit = bodies.BodyLimit(None, picture_bytes=1)._limit("/label-studio/predict")
     assert limit == bodies.INLINE_BYTES
+
+
+def test_it_reads_no_picture_that_is_here_to_a_token_for_adding_alone(owner, known):
+    worded, bare = Image.objects.get(), factories.make_image(owner)
+    for scopes, image, status in (
+        (["images:write"], worded, 403),
+        (["images:write", "images:read"], worded, 200),
+        (["images:write", "images:read"], bare, 403),
+        (["images:write", "images:read", "captions:write"], bare, 504),
+    ):
+        client = Api(tokens.mint(user=owner, name="labels", scopes=scopes)[1])
+        answer = predict(client, task(1, id=str(image.pk), photo="/data/upload/1.jpg"))
+        assert answer.status_code == status, answer.content
+        assert ("a boat" in answer.content.decode()) == (status == 200)
+        assert status != 403 or answer.json()["code"] == "scope_missing"

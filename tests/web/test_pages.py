@@ -192,6 +192,13 @@ def test_it_opens_sign_up_only_where_the_operator_allowed_it(client: Client, db:
     assert User.objects.filter(username="nina").exists()
 
 
+def test_it_lets_nobody_sign_up_with_an_address_for_a_name(client: Client, db: None, settings: object) -> None:
+    settings.ALLOW_SIGNUP = True  # type: ignore[attr-defined]  # pytest-django's wrapper takes any name
+    new = {"username": "olga@example.org", "password1": "quite-another-one", "password2": "quite-another-one"}
+    assert "can not be used" in client.post("/accounts/signup/", new).content.decode()
+    assert not User.objects.exists()
+
+
 def test_it_limits_guessing_of_passwords(client: Client, owner: User) -> None:
     cache.clear()
     for _ in range(6):

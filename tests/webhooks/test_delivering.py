@@ -14,7 +14,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Reference
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from captions import delivering, jobs, outbox, review, tasks, trash, webhooks
+from captions import delivering, jobs, outbox, review, sealing, tasks, trash, webhooks
 from captions.errors import DeskError
 from captions.models import AccountEvent, Image, Webhook, WebhookAttempt, WebhookDelivery
 from captions.models.webhook import EventType
@@ -190,6 +190,39 @@ def test_it_sends_a_test_message(server, hook):
     assert told(server)[0]["type"] == "webhook.test"
 
 
+def test_it_sends_one_test_message_at_a_time(server, hook):
+    webhooks.send_test(webhook=hook[0])
+    with pytest.raises(DeskError, match="webhook_on_its_way"):
+        webhooks.send_test(webhook=hook[0])
+    delivering.deliver()
+    webhooks.send_test(webhook=hook[0])
+    hook[0].delete()
+    with pytest.raises(DeskError, match="not_found"):
+        webhooks.send_test(webhook=hook[0])
+
+
+def test_it_forgets_test_messages_and_is_not_kept_from_it_by_one(owner, server, hook):
+    webhooks.send_test(webhook=hook[0])
+    happen(owner)
+    delivering.deliver()
+    webhooks.send_test(webhook=hook[0])
+    WebhookDelivery.objects.update(created_at=timezone.now() - timedelta(days=4))
+    AccountEvent.objects.update(created_at=timezone.now() - timedelta(days=4))
+    outbox.tidy()
+    assert not AccountEvent.objects.exists()
+    assert WebhookDelivery.objects.get().state == "pending"
+
+
+def test_it_keeps_each_secret_that_it_gave_out_for_a_day(hook):
+    stale = Webhook.objects.get()
+    first = webhooks.rotate(webhook=hook[0])
+    webhooks.rotate(webhook=stale)  # asked for at the same moment
+    assert sealing.unseal(Webhook.objects.get().old_secret) == first
+    stale.delete()
+    with pytest.raises(DeskError, match="not_found"):
+        webhooks.rotate(webhook=hook[0])
+
+
 def test_it_switches_off_what_is_gone(owner, server, hook):
     server.script["/in"] = (410, {}, [b""])
     happen(owner)
@@ -231,6 +264,20 @@ def test_it_lets_no_dead_address_hold_up_another(owner, server):
     delivering.deliver(budget_seconds=0.1)
     paths = [path for _, path, _, _ in server.asked]
     assert paths.count("/slow") == paths.count("/good") == 2
+
+
+def test_it_lets_nobody_with_many_slow_addresses_hold_up_another_person(owner, stranger, server):
+    for number in range(6):
+        webhooks.make(owner=stranger, name=f"slow {number}", url=server.url("/slow"), events=ALL)
+    server.script["/slow"] = (200, {}, [2.0, b""])
+    for _ in range(10):
+        happen(stranger)
+    come_due()
+    webhooks.make(owner=owner, name="good", url=server.url("/good"), events=ALL)
+    happen(owner)
+    delivering.deliver(budget_seconds=0.1)
+    paths = [path for _, path, _, _ in server.asked]
+    assert (paths.count("/good"), len(paths)) == (1, delivering.AT_ONCE)
 
 
 def test_it_asks_no_address_inside_the_network(owner, settings):

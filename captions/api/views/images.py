@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -22,6 +21,7 @@ from captions.api import examples, uploads
 from captions.api.authentication import demand
 from captions.api.base import DeskView
 from captions.api.filters import ImageFilter
+from captions.api.json_body import Json
 from captions.api.pagination import NAMES, Best, NewestOrSurest
 from captions.api.serializers import (
     BINARY,
@@ -110,7 +110,7 @@ class Images(ImageView):
     """All pictures of one person."""
 
     serializer_class = ImageSerializer
-    parser_classes = [uploads.MultipartForm, JSONParser]
+    parser_classes = [uploads.MultipartForm, Json]
     filterset_class = ImageFilter
     pagination_class = NewestOrSurest
     refuses = {"GET": [400], "POST": [400, 409, 413, 415, 422, 507]}

@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +17,7 @@ from captions import jobs, selectors
 from captions.api import examples
 from captions.api.base import DeskView, refuse_repeated, refuse_unknown
 from captions.api.filters import JobFilter
+from captions.api.json_body import Json
 from captions.api.serializers import JobFormSerializer, JobRequestSerializer, JobSerializer
 from captions.api.uploads import MultipartForm, read_model
 from captions.api.views.images import WAIT_PARAMETER, ImageView
@@ -74,7 +75,7 @@ class JobsOfImage(ImageView):
     queryset = CaptionJob.objects.none()
     serializer_class = JobSerializer
     filterset_class = None
-    parser_classes = [JSONParser, FormParser, MultipartForm]
+    parser_classes = [Json, FormParser, MultipartForm]
     refuses = {"GET": [400], "POST": [400, 409, 413, 415]}
 
     @extend_schema(

@@ -19,13 +19,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from captions import ingest, jobs, label_studio, selectors
-from captions.api.authentication import BasicTokenAuthentication
+from captions.api.authentication import BasicTokenAuthentication, demand
 from captions.api.base import DeskView
 from captions.api.compatible import CompatibleView, on_show, opened, plain_refusal, take_json
 from captions.api.waiting import LONGEST_SECONDS, Wait
 from captions.errors import FAILURES, DeskError
 from captions.label_studio import Control
 from captions.models import Caption, CaptionJob, Image
+from captions.scopes import Scope
 
 #: Tasks that are answered at once. Of more only the first is: Label Studio then asks for them one by one.
 MOST_TASKS: Final = 20
@@ -145,8 +146,11 @@ class Predict(LabelStudioView):
         address = data.get(control.key) if isinstance(data, dict) else None
         known = self._of_ours(data)
         if known is not None:
+            # Not what the task brings, but a picture that is here: a token for adding alone must not read it.
+            demand(self.request, Scope.IMAGES_READ)
             if known.published_caption or known.caption:
                 return _Asked(known, on_show(known))
+            demand(self.request, Scope.CAPTIONS_WRITE)
             return _Asked(known, job=jobs.request(image=known, chosen={}, lane=lane).job)
         if not isinstance(address, str):
             raise DeskError("no_file", detail=_("The task has no address under “%(key)s”.") % {"key": control.key})

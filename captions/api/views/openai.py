@@ -165,7 +165,7 @@ def _in_our_words(body: dict[str, Any]) -> dict[str, Any]:
         "seed": body.get("seed"),
     }
     temperature, top_p = body.get("temperature"), body.get("top_p")
-    if temperature == 0 or (temperature is None and top_p in {None, 1}):
+    if temperature == 0 or (temperature is None and top_p in (None, 1)):  # no set: a list has no place in one
         return given
     # Above 0 their models pick words by chance. Ours do too, then, each word by itself.
     by_chance = {"do_sample": True, "num_beams": 1, "top_p": _at_least("top_p", top_p)}

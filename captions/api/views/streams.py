@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,7 +36,9 @@ from captions.api.base import DeskView, refuse_empty, refuse_unknown
 from captions.api.serializers import JobSerializer
 from captions.api.views.jobs import shown
 from captions.connections import let_go
+from captions.errors import DeskError
 from captions.models import AccountEvent, CaptionJob
+from captions.places import Places
 from captions.streaming import KIND, event_stream
 
 STREAM_SECONDS: Final = 300.0
@@ -44,6 +46,8 @@ STREAM_SECONDS: Final = 300.0
 LOOK_EVERY_SECONDS: Final = 2.0
 RETRY_MS: Final = 1000
 _SEEN_AT_MOST: Final = 2000
+#: Streams of one person in this process; each asks the database every two seconds.
+_listening: Final = Places(50)
 _LAST_ID: Final = OpenApiParameter(
     "Last-Event-ID",
     str,
@@ -63,9 +67,17 @@ class StreamView(DeskView):
         return super().perform_content_negotiation(request, force=True)
 
     def check_stream(self, request: Request) -> None:
-        """Refuse query parameters, of which there are none. Raises ValidationError."""
+        """Refuse query parameters, of which there are none, and one stream too many. DeskError, ValidationError."""
         refuse_unknown(request, set())
         refuse_empty(request)
+        if _listening.are_full(self.person.pk):
+            raise DeskError("too_many_requests")
+
+    def stream(self, source: _Account | _Job) -> Response:
+        """Answer with a stream, once the view is done."""
+        answer = Response()
+        answer.source = source  # type: ignore[attr-defined]  # taken out again by `streams`
+        return answer
 
 
 #: One event of a stream: before OpenAPI 3.2 a schema cannot tell of the stream and of what is in it.
@@ -116,7 +128,7 @@ class Events(StreamView):
             raise ValidationError({"Last-Event-ID": _("This is no id of an event.")}) from None
         # Whoever begins now has missed nothing: what reading goes back for is known to be old.
         old = [] if raw else outbox.happened(owner_id=self.person.pk, after=after)
-        return _to_stream(_Account(self.person.pk, after, dict.fromkeys(event.pk for event in old)))
+        return self.stream(_Account(self.person.pk, after, dict.fromkeys(event.pk for event in old)))
 
 
 class EventsOfJob(StreamView):
@@ -140,7 +152,7 @@ class EventsOfJob(StreamView):
         """Whoever comes back gets the state that it is in now."""
         self.check_stream(request)
         job = selectors.job(self.person, job_id)
-        return _to_stream(_Job(job.owner_id, job.pk))
+        return self.stream(_Job(job.owner_id, job.pk))
 
 
 @dataclass
@@ -189,12 +201,6 @@ def _lines(id: str, event: str, data: Any) -> str:
     return f"id: {id}\nevent: {event}\ndata: {words}\n\n"
 
 
-def _to_stream(source: _Account | _Job) -> Response:
-    answer = Response()
-    answer.source = source  # type: ignore[attr-defined]  # taken out again by `streams`
-    return answer
-
-
 def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Make a view of DRF asynchronous, and put the stream that it allows in its answer's place."""
 
@@ -205,7 +211,7 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
         if source is None:
             return response
         await sync_to_async(let_go)()
-        stream = event_stream(_stream(source))
+        stream = event_stream(_stream(source, request.user.pk or 0))
         for name, value in response.headers.items():
             if name.lower() not in {"content-type", "content-length", "cache-control"}:
                 stream.headers[name] = value
@@ -214,8 +220,17 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
     return answer
 
 
-async def _stream(source: _Account | _Job) -> AsyncIterator[str]:
+async def _stream(source: _Account | _Job, listener_id: int) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
+    # Taken here and not in the view: a stream that is never read to this point would never give its place back.
+    with _listening.one(listener_id) as has_place:
+        if has_place:
+            async with aclosing(_told(source)) as told:
+                async for line in told:
+                    yield line
+
+
+async def _told(source: _Account | _Job) -> AsyncGenerator[str, None]:
     end = asyncio.get_running_loop().time() + STREAM_SECONDS
     async with aclosing(events.subscribe(source.owner_id, beat_seconds=LOOK_EVERY_SECONDS)) as heard:
         lines, ended = await _read(source)
