@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from importlib import import_module
 
 import pytest
@@ -11,8 +12,10 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from captions import broker as visits
 from captions import jobs, queueing
@@ -82,6 +85,24 @@ def _fresh_broker() -> Iterator[None]:
     jobs._cycle = queueing.LaneCycle(start=0)
     yield
     visits.forget()
+
+
+@pytest.fixture(scope="module")
+def rows_for_all(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Make rows once for all tests of a file: `with rows_for_all(): ...`. Each test's own changes go with the test.
+
+    The file's tests run within one transaction, so none of them may be a transactional one.
+    """
+    whole = transaction.atomic()
+    whole._from_testcase = True  # type: ignore[attr-defined]  # as Django's own tests say that nothing will be durable
+    with django_db_blocker.unblock():
+        whole.__enter__()
+    yield django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        whole.__exit__(None, None, None)
 
 
 @pytest.fixture
