@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -20,6 +21,7 @@ from pytest_django import DjangoDbBlocker
 from captions import broker as visits
 from captions import jobs, queueing
 from tests.factories import browser_of
+from tests.harness import made_once, postgres_template
 from tests.services import RedisServer, redis_server
 
 
@@ -39,11 +41,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Keep SQLite's test database in a file: one in memory has other locks than the one that people run."""
+    """Begin with a copy of tables that were made once: migrating takes as long as a hundred tests.
+
+    SQLite's test database is a file: one in memory has other locks than the one that people run.
+    """
     database = settings.DATABASES["default"]
     if "sqlite" in database["ENGINE"]:
         name = f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}.sqlite3"
         database.setdefault("TEST", {})["NAME"] = str(settings.DATA_DIR / name)
+        shutil.copy(made_once("migrated") / "captions.sqlite3", settings.DATA_DIR / name)
+    else:
+        database.setdefault("TEST", {})["TEMPLATE"] = postgres_template(os.environ["DATABASE_URL"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Let Django take SQLite's copy as it is; the file goes with the run's data folder."""
+    return "sqlite" in settings.DATABASES["default"]["ENGINE"]
 
 
 @pytest.fixture(autouse=True)
