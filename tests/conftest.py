@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from importlib import import_module
 
 import pytest
@@ -11,12 +13,15 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from captions import broker as visits
 from captions import jobs, queueing
 from tests.factories import browser_of
+from tests.harness import made_once, postgres_template
 from tests.services import RedisServer, redis_server
 
 
@@ -36,11 +41,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Keep SQLite's test database in a file: one in memory has other locks than the one that people run."""
+    """Begin with a copy of tables that were made once: migrating takes as long as a hundred tests.
+
+    SQLite's test database is a file: one in memory has other locks than the one that people run.
+    """
     database = settings.DATABASES["default"]
     if "sqlite" in database["ENGINE"]:
         name = f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}.sqlite3"
         database.setdefault("TEST", {})["NAME"] = str(settings.DATA_DIR / name)
+        shutil.copy(made_once("migrated") / "captions.sqlite3", settings.DATA_DIR / name)
+    else:
+        database.setdefault("TEST", {})["TEMPLATE"] = postgres_template(os.environ["DATABASE_URL"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Let Django take SQLite's copy as it is; the file goes with the run's data folder."""
+    return "sqlite" in settings.DATABASES["default"]["ENGINE"]
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +99,24 @@ def _fresh_broker() -> Iterator[None]:
     jobs._cycle = queueing.LaneCycle(start=0)
     yield
     visits.forget()
+
+
+@pytest.fixture(scope="module")
+def rows_for_all(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Make rows once for all tests of a file: `with rows_for_all(): ...`. Each test's own changes go with the test.
+
+    The file's tests run within one transaction, so none of them may be a transactional one.
+    """
+    whole = transaction.atomic()
+    whole._from_testcase = True  # type: ignore[attr-defined]  # as Django's own tests say that nothing will be durable
+    with django_db_blocker.unblock():
+        whole.__enter__()
+    yield django_db_blocker.unblock
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        whole.__exit__(None, None, None)
 
 
 @pytest.fixture

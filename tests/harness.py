@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import fcntl
 import functools
+import hashlib
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx2
+import psycopg
 
 from tests.services import RedisServer, free_port, new_postgres_database, postgres
 
@@ -96,7 +98,7 @@ class Desk:
             **self.environment,
         }
         if self.database == "postgres":
-            self.env.setdefault("DATABASE_URL", new_postgres_database(postgres_url(self.folder)))
+            self.env.setdefault("DATABASE_URL", migrated_postgres_database(postgres_url()))
 
     def run(self, *command: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one management command to its end."""
@@ -113,13 +115,10 @@ class Desk:
         (self.folder / "data" / "static").symlink_to(made_once("collected") / "static")
 
     def make_tables(self) -> None:
-        """Make all tables, the cache's among them. SQLite's are copied: migrating takes longer than most tests."""
+        """Copy all tables, the cache's among them: migrating takes longer than most tests. PostgreSQL's are there."""
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        if "DATABASE_URL" in self.env:
-            self.run("migrate", "-v0")
-            self.run("createcachetable")
-        else:
+        if "DATABASE_URL" not in self.env:
             shutil.copy(made_once("migrated") / "captions.sqlite3", data)
 
     def spawn(self, name: str, *command: str, env: dict[str, str] | None = None) -> Child:
@@ -197,31 +196,70 @@ _HOW = {
 
 
 @functools.cache
+def _shared() -> Path:
+    """Give the folder of what processes of this run make once for all."""
+    given = os.environ.get("DESK_TESTS_SHARED")  # absent outside of pytest: in `make chaos`
+    folder = Path(given or tempfile.mkdtemp(prefix="desk-shared-"))
+    if not given:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _first(name: str) -> Iterator[bool]:
+    """Say to one process of this run that it is the first, while the others wait for what it makes."""
+    with (_shared() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two would write over each other
+        done = _shared() / f"{name}.done"
+        yield not done.exists()
+        done.touch()
+
+
+@functools.cache
 def made_once(name: str) -> Path:
     """Give a data directory that commands made once, whichever process of this run is the first to ask for it."""
-    given = os.environ.get("DESK_TESTS_SHARED")  # absent outside of pytest: in `make chaos`
-    shared = Path(given or tempfile.mkdtemp(prefix="desk-shared-"))
-    if not given:
-        atexit.register(shutil.rmtree, shared, ignore_errors=True)
-    folder = shared / name
+    folder = _shared() / name
     folder.mkdir(exist_ok=True)
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the others wait for it: two would write over each other
-        if not (shared / f"{name}.done").exists():
+    with _first(name) as is_first:
+        if is_first:
             environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
             for command in _HOW[name]:
                 subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
             for file in folder.glob("*.sqlite3"):
                 with contextlib.closing(sqlite3.connect(file)) as database:
                     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a copy of the file alone must be whole
-            (shared / f"{name}.done").touch()
     return folder
+
+
+@functools.cache
+def postgres_template(server: str) -> str:
+    """Give the name of a database with all tables and no rows on a server, made by the first process to ask for it."""
+    name = f"desk_{hashlib.sha256(f'{_shared()} {server}'.encode()).hexdigest()[:12]}"
+    with _first(name) as is_first:
+        if is_first:
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+            with tempfile.TemporaryDirectory() as folder:
+                environment = {
+                    "PATH": os.environ["PATH"],
+                    "DATA_DIR": folder,
+                    "DATABASE_URL": f"{server.rsplit('/', 1)[0]}/{name}",
+                    "SECRET_KEY": "harness-only-" + "k3y" * 20,
+                }
+                for command in _HOW["migrated"]:
+                    subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+    return name
+
+
+def migrated_postgres_database(server: str) -> str:
+    """Make a database with all tables on a server and give its URL."""
+    return new_postgres_database(server, template=postgres_template(server))
 
 
 _CLUSTER: list[str] = []
 
 
-def postgres_url(folder: Path) -> str:
+def postgres_url() -> str:
     """Give the address of one PostgreSQL server per test process, started at the first call."""
     if not _CLUSTER:
         given = os.environ.get("DATABASE_URL", "")

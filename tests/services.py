@@ -92,13 +92,13 @@ def postgres(folder: Path) -> str:
     return f"postgres://desk@127.0.0.1:{port}/postgres"
 
 
-def new_postgres_database(url: str) -> str:
-    """Make an empty database on the server of `url` and give its URL."""
+def new_postgres_database(url: str, *, template: str = "template1") -> str:
+    """Make a database on the server of `url`, with the tables of `template`, and give its URL."""
     import psycopg
 
     name = f"desk_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return url.rsplit("/", 1)[0] + f"/{name}"
 
 

@@ -5,6 +5,9 @@ A new address or method that is not in the table fails; so does an entry without
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +168,7 @@ READING_ALL = {"api-webhooks", "api-webhook", "api-webhook-deliveries"}
 class Scene:
     """One person's picture with everything that can hang on it."""
 
+    owner: User
     image: Image
     job: CaptionJob
     caption: Caption
@@ -206,24 +210,40 @@ class Scene:
         return [str(one.pk).encode() for one in mine]
 
 
+@pytest.fixture(scope="module")
+def made_once(rows_for_all: Callable[[], AbstractContextManager[None]]) -> Scene:
+    """Make the scene for all tests: each of them would need longer for it than for its question."""
+    with rows_for_all():
+        owner = factories.make_person("olga")
+        image = factories.make_image(owner, "draft", files=True)
+        job = factories.make_job(image)
+        caption = image.caption
+        assert caption is not None
+        album = albums.make(owner=owner, name="Harbour")
+        albums.add(album=album, images=[image.pk])
+        share = albums.share(album=album, with_whom=factories.make_person("friend").username, role="view")
+        link, _ = albums.make_link(album=album, by=owner, days=1)
+        tags.mark(owner=owner, images=[image.pk], names=["sea"])
+        upload = uploads.create(owner=owner, announced=uploads.Announced("harbour.jpg", 9))
+        search = SavedSearch.objects.create(owner=owner, name="mine", query="boat")
+        hook, _ = webhooks.make(owner=owner, name="mine", url="https://example.org/", events=["image.created"])
+        delivery = webhooks.send_test(webhook=hook)
+        WebhookDelivery.objects.update(state="delivered")
+        bulk_job = bulk.request(owner=owner, action="tag", images=[image.pk], asked={})
+        tag = Tag.objects.get()
+        return Scene(owner, image, job, caption, album, share, link, tag, upload, search, delivery, bulk_job)
+
+
 @pytest.fixture
-def scene(owner: User) -> Scene:
-    image = factories.make_image(owner, "draft", files=True)
-    job = factories.make_job(image)
-    caption = image.caption
-    assert caption is not None
-    album = albums.make(owner=owner, name="Harbour")
-    albums.add(album=album, images=[image.pk])
-    share = albums.share(album=album, with_whom=factories.make_person("friend").username, role="view")
-    link, _ = albums.make_link(album=album, by=owner, days=1)
-    tags.mark(owner=owner, images=[image.pk], names=["sea"])
-    upload = uploads.create(owner=owner, announced=uploads.Announced("harbour.jpg", 9))
-    search = SavedSearch.objects.create(owner=owner, name="mine", query="boat")
-    hook, _ = webhooks.make(owner=owner, name="mine", url="https://example.org/", events=["image.created"])
-    delivery = webhooks.send_test(webhook=hook)
-    WebhookDelivery.objects.update(state="delivered")
-    bulk_job = bulk.request(owner=owner, action="tag", images=[image.pk], asked={})
-    return Scene(image, job, caption, album, share, link, Tag.objects.get(), upload, search, delivery, bulk_job)
+def scene(made_once: Scene, db: None) -> Scene:
+    """The scene as it was made: what an earlier test changed in its objects must not stay."""
+    return deepcopy(made_once)
+
+
+@pytest.fixture
+def owner(scene: Scene) -> User:
+    """Whose picture it is."""
+    return scene.owner
 
 
 def everything() -> tuple[Any, ...]:

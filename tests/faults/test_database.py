@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import MakeWorkshop, migrated_copy
+from tests.faults.conftest import MakeWorkshop
 from tests.faults.workshop import starts_of
+from tests.harness import migrated_postgres_database
 from tests.services import ordinary_user, postgres, postgres_program
 
 
@@ -35,7 +36,7 @@ def test_it_keeps_results_in_hand_while_postgresql_restarts(
     workshop: MakeWorkshop, own_cluster: tuple[str, Path]
 ) -> None:
     url, folder = own_cluster
-    desk = workshop(DATABASE_URL=migrated_copy(url))
+    desk = workshop(DATABASE_URL=migrated_postgres_database(url))
     desk.order("seconds", "0.05")
     desk.fill(120)
     worker = desk.start_scripted()
