@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 from django.contrib.auth.models import User
@@ -71,6 +72,11 @@ def find(secret: str) -> ApiToken | None:
     if token is not None and token.is_stale:
         _note_use(token)
     return token
+
+
+def is_live(token_id: UUID) -> bool:
+    """Whether a token that was let in would be let in now."""
+    return _live().filter(pk=token_id, user__is_active=True).exists()
 
 
 def revoke(*, token: ApiToken) -> bool:

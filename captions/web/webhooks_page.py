@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
@@ -108,6 +109,7 @@ class Row:
 
 @person_only
 @require_http_methods(["GET", "POST"])
+@reauthentication_required(allow_get=True)
 def index(request: PersonRequest) -> HttpResponse:
     """List the person's webhooks; POST adds one and shows its secret, this once."""
     if request.method == "GET":
@@ -139,6 +141,7 @@ def _index(request: PersonRequest, form: WebhookForm, *, status: int = 200, **mo
 
 @person_only
 @require_http_methods(["GET", "POST"])
+@reauthentication_required(allow_get=True)
 def page(request: PersonRequest, webhook_id: UUID) -> HttpResponseBase:
     """Show one webhook and its log; POST changes what it is called, where it is and what it is told."""
     hook = selectors.webhook(request.user, webhook_id)
@@ -188,6 +191,7 @@ def switch(request: PersonRequest, webhook_id: UUID) -> HttpResponseBase:
 
 @person_only
 @require_POST
+@reauthentication_required()
 def secret(request: PersonRequest, webhook_id: UUID) -> HttpResponse:
     """Give it a new secret and show that, this once."""
     made = webhooks.rotate(webhook=selectors.webhook(request.user, webhook_id))

@@ -1,4 +1,4 @@
-"""What schemathesis cannot know of the API; named in the configuration that test_live writes for it."""
+"""What schemathesis cannot know of the API; named in the configuration that test_fuzzing writes for it."""
 
 from __future__ import annotations
 

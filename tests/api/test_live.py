@@ -1,4 +1,4 @@
-"""The API over a real server: waiting, streaming, limits of bodies, races, the page of documentation, fuzzing."""
+"""The API over a real server: waiting, streaming, limits of bodies, races, the page of documentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import re
 import shlex
 import socket
@@ -21,47 +20,15 @@ import httpx2
 import pytest
 
 from tests import factories
+from tests.api.live import JPEG, client, running, secret, stand_in, upload
 from tests.api.stand_in import WORDS
 from tests.api.test_documents import operations
-from tests.harness import Child, Desk, desk, until
+from tests.harness import Desk, until
+
+__all__ = ["client", "running", "secret", "stand_in"]
 
 ROOT = Path(__file__).resolve().parents[2]
-JPEG = {"Content-Type": "image/jpeg"}
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk with a web server alone; a pool of four connections, so that a wait that holds one is noticed."""
-    database = "postgres" if os.environ.get("DESK_TEST_DATABASE") == "postgres" else "sqlite"
-    variables = {"DATABASE_POOL": "4", "THROTTLE_PERSON": "100000/min", "THROTTLE_ADDRESS": "100000/min"}
-    with desk(tmp_path_factory.mktemp("desk"), database=database, environment=variables) as made:
-        made.start_web()
-        yield made
-
-
-@pytest.fixture(scope="module")
-def secret(running: Desk) -> str:
-    return running.person("olga")
-
-
-@pytest.fixture
-def client(running: Desk, secret: str) -> Iterator[httpx2.Client]:
-    with running.client(secret) as made:
-        yield made
-
-
-@pytest.fixture
-def stand_in(running: Desk) -> Iterator[Child]:
-    """A worker without a model."""
-    child = running.spawn("stand-in", sys.executable, "-m", "tests.api.stand_in")
-    yield child
-    child.stop()
-    running.children.remove(child)
-
-
-def upload(client: httpx2.Client, query: str = "", data: bytes | None = None) -> httpx2.Response:
-    return client.post(f"/api/v1/images/{query}", content=data or factories.picture(), headers=JPEG)
 
 
 # --- Streams -------------------------------------------------------------------------------------------------------
@@ -119,6 +86,19 @@ def test_it_streams_nothing_of_what_was_before(client, running, secret):
         time.sleep(1.5)
         image = upload(client).json()["id"]
         assert [one["data"]["data"]["image"] for one in listening.result(timeout=60)] == [image]
+
+
+def test_it_tells_nothing_more_once_its_token_is_revoked(running):
+    gone = "from captions.models import ApiToken; from captions import tokens; "
+    revoke = gone + "tokens.revoke(token=ApiToken.objects.get(user__username='nina'))"
+    secret = running.person("nina")
+    with running.client(secret) as nina:
+        with nina.stream("GET", "/api/v1/events/", timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "retry: 1000"
+            running.run("shell", "-v0", "-c", revoke)
+            assert "".join(lines) == ""  # it ends, long before STREAM_SECONDS
+        assert nina.get("/api/v1/events/").status_code == 401
 
 
 def test_it_holds_no_connection_for_a_stream(client, running, secret):
@@ -499,44 +479,3 @@ def test_it_shows_every_operation_in_a_browser_without_breaking_the_csp(running)
         browser.close()
     assert shown == len(operations())
     assert not complaints
-
-
-# --- Fuzzing -------------------------------------------------------------------------------------------------------
-
-
-# Waiting is tested above; here it would only make strange requests slow.
-CONFIG = """
-hooks = "tests.api.fuzz_hooks"
-
-[parameters]
-"query.wait" = 0
-
-# Schemathesis writes an empty array into a form as nothing at all, and then wonders that the form is taken.
-[[operations]]
-include-operation-id = ["upload_image", "request_captions"]
-checks.negative_data_rejection.enabled = false
-
-# A change is guarded by If-Match before its body is looked at: 412 is a refusal too.
-[checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "415", "422", "428", "429", "5xx"]
-"""
-
-
-def test_it_keeps_its_promises_to_thousands_of_strange_requests(running, client, secret, stand_in, tmp_path):
-    """Schemathesis makes requests from the document and holds the answers to it."""
-    upload(client, "?wait=30")
-    (tmp_path / "schemathesis.toml").write_text(CONFIG)
-    report = running.spawn(
-        "schemathesis", sys.executable, "-m", "schemathesis.cli", "--config-file", str(tmp_path / "schemathesis.toml"),
-        "run", f"{running.url}/api/schema/", "--header", f"Authorization: Bearer {secret}", "--seed", "7",
-        "--max-examples", "15", "--max-time", os.environ.get("FUZZ_SECONDS", "30"), "--request-timeout", "30",
-        # It cannot send pieces of files, nor knows that tus answers another version with 412: tests/uploads do.
-        "--exclude-path-regex", r"^/api/v1/uploads/(\{upload_id\}/)?$",
-        "--no-color", "--exclude-checks", "positive_data_acceptance",
-        # Whether its own generator draws too much or too slowly depends on the machine, not on the API.
-        "--suppress-health-check", "data_too_large,too_slow,large_base_example,filter_too_much",
-    )  # fmt: skip
-    status = report.process.wait()  # pytest's own time limit holds
-    running.children.remove(report)
-    assert status == 0, report.log.read_text()[-8000:]
-    print(report.log.read_text()[-2500:])  # how many requests of which phases; pytest -s shows it

@@ -20,6 +20,7 @@ from captions.errors import FAILURES
 from captions.models import Webhook, WebhookAttempt, WebhookDelivery
 from captions.models.webhook import EventType
 from tests import factories
+from tests.factories import confirmed
 from tests.outbound.conftest import Answers, server
 from tests.web.conftest import HTMX
 
@@ -27,6 +28,12 @@ __all__ = ["server"]
 
 FORM = {"name": "Website", "url": "https://example.org/in", "events": ["caption.approved", "review.undone"]}
 ALL = list(EventType.values)
+
+
+@pytest.fixture
+def olga(olga: Client) -> Client:
+    """Olga, who has only just said that it is her."""
+    return confirmed(olga)
 
 
 @pytest.fixture
@@ -52,6 +59,18 @@ def bad_fields(answer: Any) -> list[str]:
 
 def secret_on(answer: Any) -> str:
     return unescape(re.search(r'<code id="secret">(whsec_[^<]+)</code>', answer.content.decode())[1])
+
+
+def test_it_asks_once_more_before_pictures_are_told_elsewhere(owner: User, hook: Webhook) -> None:
+    browser = Client()
+    browser.force_login(owner)
+    where = f"/account/webhooks/{hook.pk}/"
+    for path, sent in {"/account/webhooks/": FORM, where: {**FORM, "name": "Other"}, f"{where}secret/": {}}.items():
+        answer = browser.post(path, sent)
+        assert answer["Location"].startswith("/accounts/reauthenticate/"), path
+    assert browser.get(where).status_code == 200
+    kept = Webhook.objects.get()
+    assert (kept.name, kept.secret, kept.url) == ("Website", hook.secret, hook.url)
 
 
 def test_it_is_linked_from_the_account(olga: Client, hook: Webhook) -> None:
@@ -316,6 +335,7 @@ def test_it_is_nobody_elses(stranger_browser: Client, hook: Webhook) -> None:
     address = f"/account/webhooks/{hook.pk}/"
     for path in ("", "live/", "delete/"):
         assert stranger_browser.get(f"{address}{path}").status_code == 404, path
+    confirmed(stranger_browser)
     for path in ("", "switch/", "secret/", "test/", "delete/", f"messages/{delivery.pk}/again/"):
         assert stranger_browser.post(f"{address}{path}", {**FORM, "on": "0"}).status_code == 404, path
     assert "Website" not in words(stranger_browser.get("/account/webhooks/"))

@@ -1,7 +1,8 @@
 """Server-sent events for programs: what happens to a person's pictures, and how one job goes.
 
 A stream ends after STREAM_SECONDS; whoever comes back says by Last-Event-ID what they have, and gets what they missed.
-So a token that was revoked is heard no longer than that. Waiting costs a stream no thread and no database connection.
+Before anything is told it is asked whether they may still hear it. Waiting costs a stream no thread and no database
+connection.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import (
@@ -31,13 +33,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from captions import events, outbox, selectors
+from captions import events, outbox, selectors, tokens
 from captions.api.base import DeskView, refuse_empty, refuse_unknown
 from captions.api.serializers import JobSerializer
 from captions.api.views.jobs import shown
 from captions.connections import let_go
 from captions.errors import DeskError
-from captions.models import AccountEvent, CaptionJob
+from captions.models import AccountEvent, ApiToken, CaptionJob
 from captions.places import Places
 from captions.streaming import KIND, event_stream
 
@@ -75,8 +77,10 @@ class StreamView(DeskView):
 
     def stream(self, source: _Account | _Job) -> Response:
         """Answer with a stream, once the view is done."""
+        token = self.request.auth if isinstance(self.request.auth, ApiToken) else None
         answer = Response()
-        answer.source = source  # type: ignore[attr-defined]  # taken out again by `streams`
+        # Taken out again by `streams`.
+        answer.heard = _Heard(source, self.person, token.pk if token else None)  # type: ignore[attr-defined]
         return answer
 
 
@@ -156,6 +160,26 @@ class EventsOfJob(StreamView):
 
 
 @dataclass
+class _Heard:
+    """What somebody hears, and who they are."""
+
+    source: _Account | _Job
+    listener: User
+    token_id: UUID | None
+
+    def news(self) -> tuple[list[str], bool]:
+        """Give the lines of what is new, and whether the stream ends; it does for whoever would be let in no more."""
+        if not self._may_hear():
+            return [], True
+        return self.source.news(self.listener)
+
+    def _may_hear(self) -> bool:
+        if self.token_id is not None:
+            return tokens.is_live(self.token_id)
+        return User.objects.filter(pk=self.listener.pk, is_active=True).exists()
+
+
+@dataclass
 class _Account:
     """One account's events from a point on."""
 
@@ -163,7 +187,7 @@ class _Account:
     after: UUID
     seen: dict[UUID, None]  # in the order in which they were told
 
-    def news(self) -> tuple[list[str], bool]:
+    def news(self, listener: User) -> tuple[list[str], bool]:
         """Give the lines of what is new, and whether that is all for ever."""
         lines = []
         for event in outbox.happened(owner_id=self.owner_id, after=self.after, seen=self.seen):
@@ -184,10 +208,11 @@ class _Job:
     job_id: UUID
     shown: str = ""
 
-    def news(self) -> tuple[list[str], bool]:
-        """Give the line of a change, and whether the job has ended. A job that is gone has."""
-        job = CaptionJob.objects.filter(pk=self.job_id).only("state", "attempt").first()
-        if job is None:
+    def news(self, listener: User) -> tuple[list[str], bool]:
+        """Give the line of a change, and whether the job has ended. One that is gone, or no longer shown them, has."""
+        try:
+            job = selectors.job(listener, self.job_id)
+        except DeskError:
             return [], True
         mark, ended = f"{job.attempt}-{job.state}", job.state not in CaptionJob.OPEN
         if mark == self.shown:
@@ -207,11 +232,11 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
     @functools.wraps(view)
     async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = await sync_to_async(view)(request, *args, **kwargs)
-        source: _Account | _Job | None = getattr(response, "source", None)
-        if source is None:
+        heard: _Heard | None = getattr(response, "heard", None)
+        if heard is None:
             return response
         await sync_to_async(let_go)()
-        stream = event_stream(_stream(source, request.user.pk or 0))
+        stream = event_stream(_stream(heard))
         for name, value in response.headers.items():
             if name.lower() not in {"content-type", "content-length", "cache-control"}:
                 stream.headers[name] = value
@@ -220,39 +245,39 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
     return answer
 
 
-async def _stream(source: _Account | _Job, listener_id: int) -> AsyncIterator[str]:
+async def _stream(heard: _Heard) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
     # Taken here and not in the view: a stream that is never read to this point would never give its place back.
-    with _listening.one(listener_id) as has_place:
+    with _listening.one(heard.listener.pk or 0) as has_place:
         if has_place:
-            async with aclosing(_told(source)) as told:
+            async with aclosing(_told(heard)) as told:
                 async for line in told:
                     yield line
 
 
-async def _told(source: _Account | _Job) -> AsyncGenerator[str, None]:
+async def _told(heard: _Heard) -> AsyncGenerator[str, None]:
     end = asyncio.get_running_loop().time() + STREAM_SECONDS
-    async with aclosing(events.subscribe(source.owner_id, beat_seconds=LOOK_EVERY_SECONDS)) as heard:
-        lines, ended = await _read(source)
+    async with aclosing(events.subscribe(heard.source.owner_id, beat_seconds=LOOK_EVERY_SECONDS)) as woken:
+        lines, ended = await _read(heard)
         quiet = 0.0
         while True:
             for line in lines:
                 yield line
             if ended or asyncio.get_running_loop().time() > end:
                 return
-            event = await anext(heard)
+            event = await anext(woken)
             quiet = quiet + LOOK_EVERY_SECONDS if event["kind"] == "beat" else 0.0
-            lines, ended = await _read(source)
+            lines, ended = await _read(heard)
             if not lines and quiet >= events.BEAT_SECONDS:
                 quiet, lines = 0.0, [": beat\n\n"]  # noticed by proxies and by a reader that has gone
 
 
-async def _read(source: _Account | _Job) -> tuple[list[str], bool]:
-    return await sync_to_async(_read_and_let_go, thread_sensitive=False)(source)
+async def _read(heard: _Heard) -> tuple[list[str], bool]:
+    return await sync_to_async(_read_and_let_go, thread_sensitive=False)(heard)
 
 
-def _read_and_let_go(source: _Account | _Job) -> tuple[list[str], bool]:
+def _read_and_let_go(heard: _Heard) -> tuple[list[str], bool]:
     try:
-        return source.news()
+        return heard.news()
     finally:
         let_go()

@@ -701,7 +701,7 @@ class BulkJob(Told):
     """
     failures: list[BulkFailure]
     """
-    Those that were dealt with and could not be done, and why.
+    Those that were dealt with and could not be done, and why; in a list of jobs the first 10.
     """
     finished_at: AwareDatetime | None
     id: UUID
