@@ -1,7 +1,7 @@
 """Uploads by many clients that lose their connection and send again: nothing lost, nothing doubled, how quick.
 
     python -m benchmarks.uploads [--pictures 10000] [--clients 200] [--people 10] [--lost 0.1]
-                                 [--database sqlite|postgres]
+                                 [--database sqlite|postgres] [--processes 1]
 
 Starts a desk of its own, its web server alone. CLIENTS clients share PICTURES small pictures; each sends one at a time
 with an Idempotency-Key, hangs up on a share LOST of its requests at a random moment, and sends the same again with the
@@ -142,7 +142,12 @@ def plainly(files: list[bytes], options: argparse.Namespace, folder: Path) -> Ta
 
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "benchmarks.plain_upload:application", "--port", str(port)]
-    environment = {**os.environ, "PLAIN_UPLOADS": str(folder), "DJANGO_SETTINGS_MODULE": ""}
+    environment = {
+        **os.environ,
+        "PLAIN_UPLOADS": str(folder),
+        "DJANGO_SETTINGS_MODULE": "",
+        "WEB_CONCURRENCY": str(options.processes),
+    }
     quiet = ["--no-access-log", "--log-level", "warning", "--lifespan", "off"]
     server = subprocess.Popen([*command, *quiet], cwd=ROOT, env=environment)
     try:
@@ -173,15 +178,17 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=10, help="accounts among which the clients are divided")
     parser.add_argument("--lost", type=float, default=0.1, help="share of requests that are hung up on")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--processes", type=int, default=1, help="of either web server (WEB_CONCURRENCY)")
     options = parser.parse_args()
     from benchmarks.hardware import hardware
     from tests.harness import desk
 
     files = pictures(options.pictures)
+    environment = {**_UNLIMITED, "WEB_CONCURRENCY": str(options.processes)}
     with tempfile.TemporaryDirectory() as folder:
         plain = plainly(files, options, Path(folder) / "plain")
         saved = sum(1 for _ in (Path(folder) / "plain").iterdir())
-        with desk(Path(folder) / "desk", database=options.database, environment=_UNLIMITED) as made:
+        with desk(Path(folder) / "desk", database=options.database, environment=environment) as made:
             made.start_web()
             tokens = [made.person(f"person{number}") for number in range(options.people)]
             ours = asyncio.run(send_all(made.url, files, tokens, options, options.lost))
@@ -195,6 +202,7 @@ def main() -> int:
         "clients": options.clients,
         "people": options.people,
         "lost": options.lost,
+        "processes": options.processes,
         "database": options.database,
         **figures,
         "plain_saved": saved,

@@ -139,6 +139,7 @@ def _kept_secret(name: str) -> str:
 DEBUG = _flag("DEBUG", False)
 HOST = _text("HOST", "127.0.0.1")
 PORT = _whole("PORT", 8000, at_least=1, at_most=65535)
+WEB_CONCURRENCY = _whole("WEB_CONCURRENCY", 1, at_least=1, at_most=64)  # uvicorn reads it by itself
 PUBLIC_URL = _text("PUBLIC_URL", "").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 if PUBLIC_URL and (_public.scheme not in {"http", "https"} or not _public.hostname or _public.path):

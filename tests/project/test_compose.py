@@ -76,11 +76,11 @@ def test_it_runs_modules_and_commands_that_exist():
 
 
 def test_it_sets_only_variables_that_the_settings_read():
-    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
     assert set(SERVICES["web"]["environment"]) <= documented
-    example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    example = set(re.findall(r"^([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert example <= documented | {"POSTGRES_PASSWORD", "LISTEN"}
-    assert set(re.findall(r"\$\{([A-Z_]+):\?", FILE)) <= example
+    assert set(re.findall(r"\$\{([A-Z0-9_]+):\?", FILE)) <= example
 
 
 def test_its_proxy_sends_media_only_by_internal_redirect():

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = (ROOT / "captionsite/settings.py").read_text()
 # The first argument of every environment reader in the settings file.
-READ = set(re.findall(r'_(?:text|flag|whole|number|choice|words|batch)\(\s*"([A-Z_]+)"', SETTINGS))
-DOCUMENTED = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
+READ = set(re.findall(r'_(?:text|flag|whole|number|choice|words|batch|endpoint)\(\s*"([A-Z0-9_]+)"', SETTINGS))
+DOCUMENTED = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE))
 
 
 def read_settings(tmp_path: Path, expression: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +53,8 @@ def test_it_makes_one_secret_key_for_its_owner_only_and_keeps_it(tmp_path):
         ("LEASE_SECONDS", "nan"), ("LEASE_SECONDS", "-1"), ("DATABASE_URL", "mysql://x/y"), ("REDIS_URL", "amqp://x"),
         ("SECRET_KEY", "short"), ("PUBLIC_URL", "captions.example.org"), ("LOG_LEVEL", "loud"), ("MAX_FRAMES", "1e3"),
         ("DATA_DIR", "/proc/nowhere"), ("REQUIRE_SECOND_FACTOR", "yes"), ("OIDC_ISSUER", "http://login.example.org"),
-        ("OIDC_ISSUER", "login.example.org"),
+        ("OIDC_ISSUER", "login.example.org"), ("WEB_CONCURRENCY", "0"), ("S3_ENDPOINT_URL", "storage.example.org"),
+        ("S3_PUBLIC_ENDPOINT_URL", "https://storage.example.org/bucket"), ("S3_SECRET_ACCESS_KEY", "alone"),
     ],
 )  # fmt: skip
 def test_it_refuses_to_start_and_names_the_variable(tmp_path, name, value):
