@@ -78,9 +78,9 @@ class StreamView(DeskView):
     def stream(self, source: _Account | _Job) -> Response:
         """Answer with a stream, once the view is done."""
         token = self.request.auth if isinstance(self.request.auth, ApiToken) else None
+        heard = _Heard(source, self.person, token.pk if token else None)
         answer = Response()
-        # Taken out again by `streams`.
-        answer.heard = _Heard(source, self.person, token.pk if token else None)  # type: ignore[attr-defined]
+        answer.heard = heard  # type: ignore[attr-defined]  # taken out again by `streams`
         return answer
 
 
