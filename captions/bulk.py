@@ -94,6 +94,9 @@ def _step(job_id: UUID) -> bool:
         job = BulkJob.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=job_id).first()
         if job is None or job.state not in BulkJob.OPEN:
             return False
+        if not job.owner.is_active:  # whoever may no longer ask may no longer have anything done
+            _end(job, State.CANCELLED)
+            return False
         if job.position >= len(job.images):
             _end(job)
             return False
@@ -114,8 +117,8 @@ def _step(job_id: UUID) -> bool:
     return True
 
 
-def _end(job: BulkJob) -> None:
-    BulkJob.objects.filter(pk=job.pk).update(state=State.DONE, finished_at=DatabaseTime())
+def _end(job: BulkJob, state: BulkJob.State = State.DONE) -> None:
+    BulkJob.objects.filter(pk=job.pk).update(state=state, finished_at=DatabaseTime())
 
 
 def _caption(job: BulkJob, image_id: UUID) -> None:

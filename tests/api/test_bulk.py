@@ -104,6 +104,16 @@ def test_it_can_be_stopped(api, three):
 SOMEBODY = "0199f3a2-5c1e-7d40-8b21-6a6f0d6f4c11"
 
 
+def test_it_does_nothing_more_for_an_account_that_is_switched_off(api, owner, three):
+    api.send("bulk/tags/", {"images": ids(three), "add": ["sea"]})
+    owner.is_active = False
+    owner.save()
+    tasks.bulk_jobs()
+    job = BulkJob.objects.get()
+    assert (job.state, job.position, bool(job.finished_at)) == ("cancelled", 0, True)
+    assert not ImageTag.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "code"),
     [
