@@ -284,7 +284,7 @@ def _add(image: Image, upload: _Upload, wish: _Wish) -> Received:
         account.save(update_fields=["last_number"])
         image.number = account.last_number
         image.save(force_insert=True)
-        wordindex.refresh(image_ids=[image.pk])
+        wordindex.add(image=image)
         outbox.note(
             type=EventType.IMAGE_CREATED,
             owner_id=image.owner_id,

@@ -123,7 +123,10 @@ def request(
                 raise
             return Requested(existing, created=False)
         _record(job, before="", after=State.QUEUED)
-        _settle([job])
+        if not is_trial and ledger.await_first_draft(image_id=image.pk):
+            events.publish_all_on_commit([(job.owner_id, image.pk, Image.State.QUEUED)])
+        else:
+            _settle([job])
         doorbell.ring_on_commit(model)
     return Requested(job, created=True)
 

@@ -240,6 +240,15 @@ def settle(*, image_id: UUID) -> str:
     return state
 
 
+def await_first_draft(*, image_id: UUID) -> bool:
+    """Settle an empty image whose first job waits now. False, and nothing is done, when it has a past to be weighed.
+
+    What is empty has neither words nor jobs that ended: most uploads come this way, and need not look for any.
+    """
+    empty = Image.objects.filter(pk=image_id, state=Image.State.EMPTY, caption=None)
+    return empty.update(state=Image.State.QUEUED) == 1
+
+
 def _quality(state: str, caption_id: UUID | None, facts: Mapping[str, Any]) -> float | None:
     """Give the score of the draft on show, None while there is none; one that was scored already keeps its score."""
     if state != Image.State.DRAFT or caption_id is None or not facts["newest_job"]:

@@ -292,6 +292,11 @@ class Beside:
     by_rule: frozenset[UUID]
 
 
+def nothing_beside(image: Image) -> Beside:
+    """Say of a picture that has only just come in what `beside` would find by asking."""
+    return Beside(frozenset([image.pk]), {}, {}, {}, frozenset())
+
+
 def beside(user: Person, images: Collection[UUID]) -> Beside:
     """Give long descriptions, own tags and open albums of many pictures that the person may see; six queries."""
     tags: dict[UUID, list[str]] = {}

@@ -21,12 +21,17 @@ AT_ONCE: Final = 500
 _KEPT: Final = ("owner", "shown", "title", "words", "tags", "filename", "plain")
 
 
+def add(*, image: Image) -> None:
+    """Write down what an image that has only just come in is found by: it has neither words nor tags yet."""
+    _row(image, words="", tags="").save(force_insert=True)
+
+
 def refresh(*, image_ids: Iterable[UUID]) -> None:
     """Write down anew what these images are found by; images in the trash are found no more."""
     ids = list(image_ids)
     living = list(_with_words(ids))
     # Rows in one order everywhere: two transactions that write the same ones would else wait for each other.
-    rows = sorted(map(_row, living), key=lambda row: row.image_id)
+    rows = sorted(map(_row_of, living), key=lambda row: row.image_id)
     SearchWords.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["image"], update_fields=_KEPT, batch_size=AT_ONCE
     )
@@ -54,7 +59,7 @@ def rebuild() -> Iterator[int]:
 def out_of_step(image_ids: Iterable[UUID]) -> dict[UUID, str]:
     """Give the images whose row differs from what `refresh` would write, with what is wrong."""
     ids = list(image_ids)
-    should = {image.pk: _row(image) for image in _with_words(ids)}
+    should = {image.pk: _row_of(image) for image in _with_words(ids)}
     kept = {row.image_id: row for row in SearchWords.objects.filter(image_id__in=ids)}
     wrong = dict.fromkeys(kept.keys() - should.keys(), "is in the trash and is found")
     wrong |= dict.fromkeys(should.keys() - kept.keys(), "is not found by its words")
@@ -74,13 +79,13 @@ def _with_words(image_ids: list[UUID]) -> Iterable[Image]:
     return living.select_related("caption").prefetch_related(marks)
 
 
-def _row(image: Image) -> SearchWords:
-    parts = {
-        "title": image.title,
-        "words": image.caption.text if image.caption else "",
-        "tags": " ".join(mark.tag.name for mark in image.marks.all()),
-        "filename": image.filename,
-    }
+def _row_of(image: Image) -> SearchWords:
+    words = image.caption.text if image.caption else ""
+    return _row(image, words=words, tags=" ".join(mark.tag.name for mark in image.marks.all()))
+
+
+def _row(image: Image, *, words: str, tags: str) -> SearchWords:
+    parts = {"title": image.title, "words": words, "tags": tags, "filename": image.filename}
     cut = {name: " ".join(tokens(text)) for name, text in parts.items()}
     plain = " ".join(filter(None, cut.values()))
     return SearchWords(image_id=image.pk, owner_id=image.owner_id, shown=image.caption_id, plain=plain, **cut)

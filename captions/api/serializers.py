@@ -394,8 +394,8 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
         return [{"id": str(key), "name": name} for key, name in self._beside(image).albums.get(image.pk, [])]
 
     def _beside(self, image: Image) -> selectors.Beside:
-        """Look once for a whole page of pictures."""
-        found: selectors.Beside | None = getattr(self, "_found", None)
+        """Look once for a whole page of pictures, unless the view knows what would be found."""
+        found: selectors.Beside | None = getattr(self, "_found", self.context.get("beside"))
         if found is None or image.pk not in found.images:
             page = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [image]
             found = selectors.beside(self.context["request"].user, [one.pk for one in page or [image]])

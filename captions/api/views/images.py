@@ -96,14 +96,15 @@ class ImageView(DeskView):
         """Give a picture that the person may ask captions for and write words for. Raises DeskError `not_found`."""
         return selectors.captionable_image(self.person, image_id)
 
-    def shown(self, image_id: UUID) -> dict[str, Any]:
+    def shown(self, image_id: UUID, *, is_new: bool = False) -> dict[str, Any]:
         """Give the answer about a picture as it is now in the database."""
         related = ("owner", "caption__author", "published_caption__author")
         image = Image.objects.filter(pk=image_id).select_related(*related).first()
         if image is None:
             raise DeskError("not_found")
         image.recent_jobs = jobs_of(image)  # type: ignore[attr-defined]  # the serializer's source of `jobs`
-        return dict(ImageWithJobsSerializer(image, context=self.get_serializer_context()).data)
+        known = {"beside": selectors.nothing_beside(image)} if is_new else {}
+        return dict(ImageWithJobsSerializer(image, context={**self.get_serializer_context(), **known}).data)
 
 
 class Images(ImageView):
@@ -201,7 +202,11 @@ class Images(ImageView):
             )
         image = received.image
         address = request.build_absolute_uri(reverse("api-image", args=[image.pk]))
-        response = Response(self.shown(image.pk), 201 if received.created else 200, headers={"Location": address})
+        response = Response(
+            self.shown(image.pk, is_new=received.created),
+            201 if received.created else 200,
+            headers={"Location": address},
+        )
         if received.job is not None and seconds:
             self._answer_when_ended(response, received.job, seconds)
         return response
