@@ -7,6 +7,7 @@ import time
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 
 from captions import idempotency
 from captions.api import waiting
@@ -40,8 +41,10 @@ def test_it_refuses_one_stream_too_many(api, owner, monkeypatch, path):
 def test_it_ends_a_stream_that_slipped_in(monkeypatch):
     monkeypatch.setattr(streams, "_listening", Places(0))
 
+    heard = streams._Heard(streams._Job(1, uuid4()), User(pk=1), None)
+
     async def read() -> list[str]:
-        return [line async for line in streams._stream(streams._Job(1, uuid4()), 1)]
+        return [line async for line in streams._stream(heard)]
 
     assert asyncio.run(read()) == ["retry: 1000\n\n"]
 
