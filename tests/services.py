@@ -78,8 +78,7 @@ def postgres(folder: Path) -> str:
     # No vacuum of its own: statistics taken at a random moment would change plans in the middle of a test.
     options = (
         f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=200 "
-        "-c shared_buffers=64MB -c autovacuum=off -c synchronous_commit=off -c full_page_writes=off "
-        "-c wal_level=minimal -c max_wal_senders=0"  # nothing here outlives its tests
+        "-c shared_buffers=64MB -c autovacuum=off"
     )
     control = postgres_program("pg_ctl")
     run(control, "-D", str(cluster), "-w", "-l", str(folder / "log"), "-o", options, "start")
