@@ -26,7 +26,8 @@ def drafted(person: Person) -> list[str]:
 
 
 def width(page: Page) -> float:
-    return page.locator("[data-zoom] img").bounding_box()["width"]
+    box = page.locator("[data-zoom] img").bounding_box()
+    return box["width"] if box else 0.0  # between two pictures there is none for a moment
 
 
 def grows(page: Page, fitted: float, times: float) -> None:

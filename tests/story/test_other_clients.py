@@ -26,6 +26,12 @@ SECTIONS = ("Pictures by address", "Programs written for OpenAI's API", "Program
 SHOWN = make_scene(30_004)  # the picture of the guide
 
 
+@pytest.fixture(autouse=True)
+def _may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the package ask servers, whatever this process did before: loading a model shuts its hub for good."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+
+
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Answers]:
     """A server of somebody else's that has pictures."""
