@@ -90,7 +90,7 @@ def forget(upload_id: UUID) -> None:
         return
     try:
         with _failures_said():
-            _client(settings.S3_ENDPOINT_URL).delete_object(Bucket=settings.S3_UPLOAD_BUCKET, Key=_key(upload_id))
+            _remove(_key(upload_id))
     except DeskError:
         log.warning("object left in the bucket", upload=str(upload_id))
 
@@ -105,7 +105,7 @@ def sweep() -> int:
         with _failures_said():
             for found in _objects():
                 if found["LastModified"] < before and _is_ours(found["Key"]):
-                    _client(settings.S3_ENDPOINT_URL).delete_object(Bucket=settings.S3_UPLOAD_BUCKET, Key=found["Key"])
+                    _remove(found["Key"])
                     removed += 1
     except DeskError as error:
         log.warning("bucket not swept", code=error.code)  # an hour later is soon enough
@@ -168,9 +168,7 @@ def _body(upload: Upload, offset: int) -> Iterator[_Body]:
     Raises DeskError `upload_not_there`, `upload_length_wrong`, `storage_unreachable`.
     """
     with _failures_said():
-        found = _client(settings.S3_ENDPOINT_URL).get_object(
-            Bucket=settings.S3_UPLOAD_BUCKET, Key=_key(upload.pk), Range=f"bytes={offset}-"
-        )
+        found = _storage().get_object(Bucket=settings.S3_UPLOAD_BUCKET, Key=_key(upload.pk), Range=f"bytes={offset}-")
     try:
         if found["ContentLength"] != upload.length - offset:
             raise DeskError("upload_length_wrong")
@@ -179,8 +177,12 @@ def _body(upload: Upload, offset: int) -> Iterator[_Body]:
         found["Body"].close()
 
 
+def _remove(key: str) -> None:
+    _storage().delete_object(Bucket=settings.S3_UPLOAD_BUCKET, Key=key)
+
+
 def _objects() -> Iterator[Any]:
-    pages = _client(settings.S3_ENDPOINT_URL).get_paginator("list_objects_v2")
+    pages = _storage().get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=settings.S3_UPLOAD_BUCKET, Prefix=settings.S3_UPLOAD_PREFIX):
         yield from page.get("Contents", ())
 
@@ -202,6 +204,11 @@ def _failures_said() -> Iterator[None]:
     except (BotoCoreError, HTTPError, OSError) as error:
         log.error("storage not reached", error=type(error).__name__)
         raise DeskError("storage_unreachable") from None
+
+
+def _storage() -> Any:
+    """Give the client by which the desk itself reaches the storage."""
+    return _client(settings.S3_ENDPOINT_URL)
 
 
 def _client(endpoint: str) -> Any:

@@ -20,7 +20,7 @@ from uuid import UUID
 from captions import xml_reading
 from captions.errors import DeskError
 from captions.label_studio import CONTROL
-from captions.plain import one_line
+from captions.plain import json_parts, one_line
 
 #: Attributes of a CVAT tag that hold words; others (a colour, a grade) are somebody else's.
 ATTRIBUTES: Final = ("text", "caption")
@@ -91,7 +91,7 @@ def _unpacked(data: bytes, most_bytes: int) -> bytes:
 def _of_label_studio(data: bytes, *, is_bounded: bool) -> Iterator[Label]:
     try:
         text = data.decode(json.detect_encoding(data), "surrogatepass")
-        if is_bounded and sum(text.count(sign) for sign in ",[{") > MOST_PARTS:
+        if is_bounded and json_parts(text) > MOST_PARTS:
             raise DeskError("body_too_large")
         tasks = json.loads(text)
     except (ValueError, RecursionError):

@@ -90,10 +90,7 @@ def rotate(*, webhook: Webhook) -> str:
     """Give a new secret; the former one signs beside it for OVERLAP, so that the receiver may change over meanwhile."""
     secret = _new_secret()
     with transaction.atomic():
-        # Held: of two changes at once the second must know what the first has given out.
-        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
-        if held is None:
-            raise DeskError("not_found")
+        held = _hold(webhook)  # of two changes at once the second must know what the first has given out
         held.old_secret, held.old_secret_until = held.secret, database_now() + OVERLAP
         held.secret = sealing.seal(secret)
         held.save(update_fields=["old_secret", "old_secret_until", "secret"])
@@ -109,10 +106,7 @@ def delete(*, webhook: Webhook) -> None:
 def send_test(*, webhook: Webhook) -> WebhookDelivery:
     """Send a message of type `webhook.test`. Raises DeskError `webhook_off`, `webhook_on_its_way` while one is."""
     with transaction.atomic():
-        # Held: of two that ask at once only one may find none on its way.
-        held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
-        if held is None:
-            raise DeskError("not_found")
+        held = _hold(webhook)  # of two that ask at once only one may find none on its way
         _require_on(held)
         if held.deliveries.filter(event=None, state=State.PENDING).exists():
             raise DeskError("webhook_on_its_way")
@@ -174,6 +168,14 @@ def _events(events: Iterable[str]) -> list[str]:
     if not asked or not asked <= set(EventType.values):
         raise DeskError("webhook_events", attr="events")
     return [kind.value for kind in EventType if kind.value in asked]
+
+
+def _hold(webhook: Webhook) -> Webhook:
+    """Lock a webhook for the rest of the transaction, and give it as it is now. Raises DeskError `not_found`."""
+    held = Webhook.objects.select_for_update().filter(pk=webhook.pk).first()
+    if held is None:
+        raise DeskError("not_found")
+    return held
 
 
 def _require_on(webhook: Webhook) -> None:

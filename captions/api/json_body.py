@@ -14,16 +14,12 @@ from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.utils import json
 
 from captions.errors import DeskError
+from captions.plain import json_parts
 
 #: Names, values and entries of lists; the largest body that an address of ours takes, two thousand ids, has a fifth.
 MOST_PARTS: Final = 10_000
 #: Of bodies that other services' programs write, which carry more than we asked for.
 MOST_FOREIGN_PARTS: Final = 200_000
-
-
-def parts(text: str) -> int:
-    """Give at least the number of names, values and entries in JSON, without reading it; texts may add to it."""
-    return sum(text.count(sign) for sign in ",[{")
 
 
 class Json(JSONParser):
@@ -51,7 +47,7 @@ def _read(stream: Any, context: Any, most: int) -> Any:
     encoding = (context or {}).get("encoding", settings.DEFAULT_CHARSET)
     try:
         text = stream.read().decode(encoding)
-        if parts(text) > most:  # counted in letters: UTF-7 would hide the signs from a count of bytes
+        if json_parts(text) > most:  # counted in letters: UTF-7 would hide the signs from a count of bytes
             raise DeskError("body_too_large")
         return json.loads(text, parse_constant=json.strict_constant)
     except (ValueError, LookupError):

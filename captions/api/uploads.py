@@ -6,11 +6,9 @@ that neither is ever whole in memory.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 from typing import IO, Any, Final, cast
 
 from django.conf import settings
@@ -28,6 +26,7 @@ from captions.api.serializers import NamedPictureBody
 from captions.connections import let_go
 from captions.errors import DeskError
 from captions.params import KNOB, Value, parse
+from captions.places import Places
 
 #: Types that a picture never has. curl sends the second one when it is not told otherwise.
 NOT_PICTURES: Final = {"application/x-www-form-urlencoded"}
@@ -39,6 +38,7 @@ FETCH_SECONDS: Final = 20.0
 FETCH_REDIRECTS: Final = 3
 #: How many are fetched at once for one person, in one web process: each holds a thread for as long as a server likes.
 FETCHES_PER_PERSON: Final = 8
+_fetching: Final = Places(FETCHES_PER_PERSON)
 #: Query parameters that are no generation parameter.
 BESIDE: Final = {"wait", "model", "filename"}
 
@@ -79,37 +79,17 @@ def take(request: Request) -> Iterator[Upload]:
         yield _sent(request)
 
 
-_fetching: Counter[int] = Counter()
-_counting = Lock()
-
-
-@contextmanager
-def _one_more_for(person_id: int) -> Iterator[None]:
-    """Count what is being fetched for a person. Raises DeskError `too_many_fetches`."""
-    with _counting:
-        if _fetching[person_id] >= FETCHES_PER_PERSON:
-            raise DeskError("too_many_fetches")
-        _fetching[person_id] += 1
-    try:
-        yield
-    finally:
-        with _counting:
-            _fetching[person_id] -= 1
-            if not _fetching[person_id]:
-                del _fetching[person_id]  # a process must not remember everybody who ever came
-
-
 @contextmanager
 def fetched(address: str, *, attr: str, person_id: int) -> Iterator[outbound.Fetched]:
     """Fetch a picture that somebody named. Raises DeskError `too_many_fetches`, and as `outbound.fetch` does."""
     let_go()  # a slow server must not keep a database connection from everybody else
     limit = settings.MAX_UPLOAD_BYTES
     try:
-        with (
-            _one_more_for(person_id),
-            outbound.fetch(address, limit=limit, seconds=FETCH_SECONDS, redirects=FETCH_REDIRECTS) as found,
-        ):
-            yield found
+        with _fetching.one(person_id) as may_fetch:
+            if not may_fetch:
+                raise DeskError("too_many_fetches")
+            with outbound.fetch(address, limit=limit, seconds=FETCH_SECONDS, redirects=FETCH_REDIRECTS) as found:
+                yield found
     except DeskError as error:
         if error.code.startswith("address_"):
             error.attr = attr

@@ -6,6 +6,7 @@ import pytest
 
 from captions.api import uploads
 from captions.models import Image
+from captions.places import Places
 from tests import factories
 from tests.api.test_documents import check
 from tests.outbound.conftest import server  # noqa: F401  # a fixture
@@ -83,12 +84,12 @@ def test_it_waits_no_longer_than_it_says(api, server, monkeypatch):  # noqa: F81
 
 
 def test_it_fetches_only_so_many_at_once_for_one_person(api, other, harbour, owner, monkeypatch):
-    monkeypatch.setattr(uploads, "FETCHES_PER_PERSON", 1)
+    monkeypatch.setattr(uploads, "_fetching", Places(1))
     with uploads.fetched(harbour, attr="url", person_id=owner.pk):
         assert refusal(api.send("images/", {"url": harbour})) == (429, "too_many_fetches", None)
         assert other.send("images/", {"url": harbour}).status_code == 201
     assert api.send("images/", {"url": harbour}).status_code == 201
-    assert not uploads._fetching
+    assert not uploads._fetching._taken
 
 
 def test_it_follows_three_redirects_and_not_into_the_house(api, harbour, server):  # noqa: F811  # the fixture
