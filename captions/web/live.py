@@ -6,18 +6,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Final
 
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from captions import events
+from captions.places import Places
 from captions.streaming import event_stream
 
 # A stream ends after this long and the browser comes back by itself, so that whoever was logged out or switched off in
 # the meantime is heard no longer than that.
 LONGEST_SECONDS = 300.0
 RETRY_MS = 3000
+# Streams of one person in this process. A page closes its own while it is hidden, so people need a handful; a page that
+# finds no place asks for news instead.
+_listening: Final = Places(50)
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
@@ -28,17 +33,24 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     await sync_to_async(connections.close_all)()
     if not user.is_authenticated:
         return HttpResponse("Log in first.\n", status=403, content_type="text/plain")
+    if _listening.are_full(user.pk):
+        headers = {"Retry-After": str(RETRY_MS // 1000)}
+        return HttpResponse("Too many pages are open.\n", status=429, content_type="text/plain", headers=headers)
     return event_stream(_lines(user.pk))
 
 
 async def _lines(owner_id: int) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
-    end = asyncio.get_running_loop().time() + LONGEST_SECONDS
-    async with aclosing(events.subscribe(owner_id)) as heard:
-        async for event in heard:
-            if event["kind"] == "beat":
-                yield ": beat\n\n"  # noticed by proxies and by a reader that has gone, shown to nobody
-            else:
-                yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
-            if asyncio.get_running_loop().time() > end:
-                return
+    # Taken here and not in the view: a stream that is never read to this point would never give its place back.
+    with _listening.one(owner_id) as has_place:
+        if not has_place:
+            return
+        end = asyncio.get_running_loop().time() + LONGEST_SECONDS
+        async with aclosing(events.subscribe(owner_id)) as heard:
+            async for event in heard:
+                if event["kind"] == "beat":
+                    yield ": beat\n\n"  # noticed by proxies and by a reader that has gone, shown to nobody
+                else:
+                    yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
+                if asyncio.get_running_loop().time() > end:
+                    return

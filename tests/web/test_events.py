@@ -15,9 +15,10 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.db import connection
 from django.http import StreamingHttpResponse
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
 
 from captions import events
+from captions.places import Places
 from captions.web import live
 from tests.factories import browser_of
 from tests.services import RedisServer
@@ -107,34 +108,68 @@ def test_it_ends_after_a_time_so_that_permissions_are_read_again(
     assert len(lines) == 2
 
 
-def test_it_keeps_no_thread_for_an_open_stream(owner: User, broker: RedisServer) -> None:
-    client = browser_of(owner)
-    cookie = f"sessionid={client.cookies['sessionid'].value}".encode()
+async def connected(browser: Client) -> ApplicationCommunicator:
+    """Open the stream of a browser as the web server does, so that it can hang up; listening from now on."""
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
     scope = {
         "type": "http", "http_version": "1.1", "method": "GET", "path": "/events/", "raw_path": b"/events/",
         "query_string": b"", "headers": [(b"cookie", cookie), (b"host", b"localhost")],
     }  # fmt: skip
+    stream = ApplicationCommunicator(get_asgi_application(), scope)
+    await stream.send_input({"type": "http.request"})
+    assert (await stream.receive_output(20))["status"] == 200
+    while b"event: open" not in (await stream.receive_output(20))["body"]:
+        pass
+    return stream
 
-    async def open_stream() -> ApplicationCommunicator:
-        stream = ApplicationCommunicator(get_asgi_application(), scope)
-        await stream.send_input({"type": "http.request"})
-        assert (await stream.receive_output(20))["status"] == 200
-        while b"event: open" not in (await stream.receive_output(20))["body"]:
-            pass
-        return stream
+
+async def hang_up(*streams: ApplicationCommunicator) -> None:
+    """Let browsers go."""
+    for stream in streams:
+        await stream.send_input({"type": "http.disconnect"})
+        await stream.wait(20)
+
+
+def test_it_keeps_no_thread_for_an_open_stream(owner: User, broker: RedisServer) -> None:
+    browser = browser_of(owner)
 
     async def story() -> tuple[int, int]:
-        streams = [await open_stream()]
+        streams = [await connected(browser)]
         before = threading.active_count()
-        streams += [await open_stream() for _ in range(5)]
+        streams += [await connected(browser) for _ in range(5)]
         for _ in range(100):  # a thread that was told to end needs a moment for it
             if (after := threading.active_count()) <= before:
                 break
             await asyncio.sleep(0.05)
-        for stream in streams:
-            await stream.send_input({"type": "http.disconnect"})
-            await stream.wait(20)
+        await hang_up(*streams)
         return before, after
 
     before, after = asyncio.run(story())
     assert after <= before
+
+
+def test_it_listens_for_only_so_many_pages_of_one_person(
+    owner: User, stranger: User, broker: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_listening", Places(1))
+    hers, theirs = browser_of(owner), browser_of(stranger)
+    client = AsyncClient()
+    client.cookies = hers.cookies
+
+    async def story() -> tuple[int, str]:
+        streams = [await connected(hers), await connected(theirs)]
+        refused = await client.get("/events/")
+        await hang_up(*streams)
+        await hang_up(await connected(hers))
+        return refused.status_code, refused["Retry-After"]
+
+    assert asyncio.run(story()) == (429, "3")
+
+
+def test_it_ends_a_page_s_stream_that_slipped_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_listening", Places(0))
+
+    async def read() -> list[str]:
+        return [line async for line in live._lines(1)]
+
+    assert asyncio.run(read()) == ["retry: 3000\n\n"]
