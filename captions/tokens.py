@@ -79,6 +79,11 @@ def is_live(token_id: UUID) -> bool:
     return _live().filter(pk=token_id, user__is_active=True).exists()
 
 
+def is_revoked(token_id: UUID) -> bool:
+    """Whether a token was ended, or is gone; one that has expired was not."""
+    return not ApiToken.objects.filter(pk=token_id, revoked_at=None).exists()
+
+
 def revoke(*, token: ApiToken) -> bool:
     """End a token at once, for good. False when it was revoked before."""
     ended = ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=DatabaseTime())

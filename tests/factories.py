@@ -10,19 +10,21 @@ import io
 import itertools
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db.models import QuerySet
 from django.test import Client
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from captions import ingest, jobs, ledger, media, review, trash, wordindex
+from captions import ingest, jobs, ledger, media, picture_links, review, selectors, trash, wordindex
 from captions.drafts import Draft
+from captions.exports import FORMATS
 from captions.models import Account, Caption, CaptionJob, Image, Review, Worker
 from captions.models.clock import DatabaseTime
 from captions.params import GenerationParams, Value, complete
@@ -148,6 +150,13 @@ def make_caption(image: Image, text: str = "a boat", *, author: User | None = No
 def make_review(image: Image, decision: str = "approve", *, reviewer: User | None = None, **options: Any) -> Review:
     """Decide on a picture's caption: approve, edit (give `text`), reject or undo."""
     return getattr(review, decision)(image=image, reviewer=reviewer or image.owner, **options)
+
+
+def exported(person: User, format: str, images: QuerySet[Image] | None = None) -> bytes:
+    """Give the file of an export: of what the person may see, or of some `images`."""
+    chosen = selectors.visible(person) if images is None else images
+    address = partial(picture_links.address, site="https://desk.example.org", person=person)
+    return b"".join(FORMATS[format].write(person, chosen, address=address))
 
 
 def make_trash(image: Image) -> Image:

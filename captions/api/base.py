@@ -23,6 +23,7 @@ from captions.api.failures import request_number
 from captions.api.pagination import NAMES
 from captions.errors import DeskError
 from captions.idempotency import Slot
+from captions.models import ApiToken
 from captions.scopes import Scope
 
 
@@ -129,6 +130,11 @@ class DeskView(GenericAPIView[Any]):
         """Whoever asks; the permission classes have let only people with an account in."""
         assert isinstance(self.request.user, User)
         return self.request.user
+
+    @property
+    def token(self) -> ApiToken | None:
+        """The token by which a program asks; None for a page, which asks by its session."""
+        return self.request.auth if isinstance(self.request.auth, ApiToken) else None
 
     def page(self, rows: Any) -> Response:
         """Filter, cut and answer one page of `rows`. Raises ValidationError for a query parameter that does nothing."""

@@ -14,9 +14,9 @@ from captions.models import Image
 
 
 class Writer(Protocol):
-    """Gives pictures' words in pieces; `site` is the beginning of addresses that lead back to this desk."""
+    """Gives pictures' words in pieces; `address` gives where a picture can be seen."""
 
-    def __call__(self, user: User, images: QuerySet[Image], *, site: str = "") -> Iterator[bytes]:
+    def __call__(self, user: User, images: QuerySet[Image], *, address: Callable[[Image], str]) -> Iterator[bytes]:
         """Give the pieces."""
 
 
@@ -34,7 +34,7 @@ class Format:
 
 
 def _without_addresses(write: Callable[[User, QuerySet[Image]], Iterator[bytes]]) -> Writer:
-    def written(user: User, images: QuerySet[Image], *, site: str = "") -> Iterator[bytes]:
+    def written(user: User, images: QuerySet[Image], *, address: Callable[[Image], str]) -> Iterator[bytes]:
         return write(user, images)
 
     return written

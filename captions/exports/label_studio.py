@@ -7,36 +7,36 @@ set-up with an Image and a TextArea as `captions.label_studio.Control` names the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from captions import label_studio, picture_links
+from captions import label_studio
 from captions.exports.rows import chunks
 from captions.models import Caption, Image
 
 _CONTROL = label_studio.Control()
 
 
-def write(user: User, images: QuerySet[Image], *, site: str = "") -> Iterator[bytes]:
-    """Give one list of tasks; the pictures' addresses are those of this `site`."""
+def write(user: User, images: QuerySet[Image], *, address: Callable[[Image], str]) -> Iterator[bytes]:
+    """Give one list of tasks; `address` gives that of a picture."""
     before = "[\n"
     for portion in chunks(images):
         drafts = _drafts([image.pk for image in portion])
-        tasks = [_task(user, image, drafts.get(image.pk, []), site) for image in portion]
+        tasks = [_task(image, drafts.get(image.pk, []), address(image)) for image in portion]
         yield (before + ",\n".join(json.dumps(task, ensure_ascii=False) for task in tasks)).encode()
         before = ",\n"
     yield b"[]\n" if before == "[\n" else b"\n]\n"
 
 
-def _task(user: User, image: Image, drafts: Sequence[Caption], site: str) -> dict[str, Any]:
+def _task(image: Image, drafts: Sequence[Caption], address: str) -> dict[str, Any]:
     published = image.published_caption
     return {
         "data": {
-            "image": picture_links.address(site=site, person=user, image=image),
+            "image": address,
             "id": str(image.pk),
             "sha256": image.sha256,
             "filename": image.filename,

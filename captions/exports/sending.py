@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
@@ -14,17 +15,19 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 
-from captions import media
+from captions import media, picture_links
 from captions.connections import let_go
 from captions.errors import DeskError
 from captions.exports import FORMATS
-from captions.models import Image
+from captions.models import ApiToken, Image
 
 MOST: Final = 1000  #: pictures that can be named one by one; an album, a search or the gallery is exported whole
 
 
-def send(request: HttpRequest, user: User, images: QuerySet[Image], format: str) -> StreamingHttpResponse:
-    """Answer with pictures in one of the formats, made while it is sent.
+def send(
+    request: HttpRequest, user: User, images: QuerySet[Image], format: str, *, token: ApiToken | None = None
+) -> StreamingHttpResponse:
+    """Answer with pictures in one of the formats, made while it is sent; `token` is the one by which a program asks.
 
     Raises DeskError `export_format_unknown`, `nothing_to_export`.
     """
@@ -34,7 +37,7 @@ def send(request: HttpRequest, user: User, images: QuerySet[Image], format: str)
     if not images.exists():
         raise DeskError("nothing_to_export")
     site = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-    pieces = wanted.write(user, images, site=site)
+    pieces = wanted.write(user, images, address=partial(picture_links.address, site=site, person=user, token=token))
     # The async server would read a plain iterator to its end before it sends the first byte.
     streamed: Any = _in_turn(pieces) if isinstance(request, ASGIRequest) else pieces
     response = StreamingHttpResponse(streamed, content_type=wanted.content_type)

@@ -11,10 +11,9 @@ from django.core.management import CommandError, call_command
 
 from captions import albums, labels, review, selectors, tokens, xml_reading
 from captions.api.views import caption_imports
-from captions.exports import FORMATS
 from captions.models import AlbumShare, Caption, Image, Review
 from tests.api.conftest import Api, codes
-from tests.factories import make_caption, make_drafts, make_image, make_person, picture, receive
+from tests.factories import exported, make_caption, make_drafts, make_image, make_person, picture, receive
 
 XML = "application/xml"
 
@@ -366,7 +365,7 @@ def test_it_brings_the_words_of_one_desk_to_the_same_pictures_of_another_account
     review.edit(image=Image.objects.get(pk=mine[1].pk), reviewer=owner, text='„Masts“ < 3 & "a" boat.')
     make_drafts(mine[2], "only a draft")
     theirs = [receive(stranger, data, filename="other.jpg") for data in reversed(pictures)][::-1]
-    file = b"".join(FORMATS[format].write(owner, selectors.images(owner), site="https://desk.example.org"))
+    file = exported(owner, format, selectors.images(owner))
     answer = bring(other, file, "?approve=true", "application/octet-stream")
     assert {**counts(answer), "drafts": 0} == {"written": 2, "approved": 2, "drafts": 0}
     for before, after in zip(mine[:2], theirs[:2], strict=True):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.test import Client
 
-from captions import albums
+from captions import albums, picture_links, tokens
 from captions.api.views import exports
 from captions.exports import FORMATS
-from tests.api.conftest import codes
+from captions.models import ApiToken
+from captions.models.clock import DatabaseTime
+from tests.api.conftest import Api, codes
 from tests.factories import make_image
 
 
@@ -49,6 +52,22 @@ def test_it_names_pictures_by_the_address_at_which_it_was_asked(api, owner, sett
     assert asked()[0]["data"]["image"].startswith("http://testserver/labelled/")
     settings.PUBLIC_URL = "https://desk.example.org"
     assert asked()[0]["data"]["image"].startswith("https://desk.example.org/labelled/")
+
+
+def test_its_addresses_of_pictures_end_with_the_token_that_asked_for_them(owner):
+    image = make_image(owner, files=True)
+
+    def asked(secret):
+        answer = Api(secret).look("exports/", format="label-studio")
+        [task] = json.loads(b"".join(answer.streaming_content))
+        return task["data"]["image"].removeprefix("http://testserver")
+
+    (kept, one), (stolen, two) = (tokens.mint(user=owner, name=name, days=1) for name in ("kept", "stolen"))
+    paths = asked(one), asked(two)
+    page = picture_links.address(image, site="", person=owner)
+    assert tokens.revoke(token=stolen)
+    ApiToken.objects.filter(pk=kept.pk).update(expires_at=DatabaseTime(after=-60))  # what it gave out may live longer
+    assert [Client().get(path).status_code for path in (*paths, page)] == [200, 404, 200]
 
 
 @pytest.mark.parametrize(

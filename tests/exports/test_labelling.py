@@ -15,20 +15,16 @@ from django.test import Client
 from django.urls import reverse
 
 from captions import albums, label_studio, media, picture_links, review, selectors, trash
-from captions.exports import FORMATS, rows
+from captions.exports import rows
 from captions.models import AlbumShare
-from tests.factories import make_caption, make_drafts, make_image, make_person
+from tests.factories import exported, make_caption, make_drafts, make_image, make_person
 
 pytestmark = pytest.mark.django_db
 SITE = "https://desk.example.org"
 
 
-def written(name, person):
-    return b"".join(FORMATS[name].write(person, selectors.visible(person), site=SITE))
-
-
 def tasks(person):
-    return json.loads(written("label-studio", person))
+    return json.loads(exported(person, "label-studio"))
 
 
 def words(results):
@@ -82,7 +78,7 @@ def test_it_reads_many_pictures_with_few_queries(owner, django_assert_max_num_qu
     for _ in range(5):
         make_image(owner, "approved")
     with django_assert_max_num_queries(2):
-        b"".join(FORMATS["label-studio"].write(owner, selectors.images(owner)))
+        exported(owner, "label-studio", selectors.images(owner))
 
 
 # --- The addresses of pictures -------------------------------------------------------------------------------------
@@ -136,7 +132,7 @@ def test_it_shows_the_picture_for_so_many_days_and_to_no_other_signature(owner, 
 
 def test_it_leaves_pictures_to_tokens_when_the_operator_says_so(owner, settings):
     image = make_image(owner, files=True)
-    open_before = picture_links.address(site="", person=owner, image=image)
+    open_before = picture_links.address(image, site="", person=owner)
     settings.LABEL_LINK_DAYS = 0
     assert tasks(owner)[0]["data"]["image"] == SITE + reverse("api-image-screen", args=[image.pk])
     assert Client().get(open_before).status_code == 404
@@ -154,7 +150,7 @@ def opened(data):
 def test_it_packs_pictures_with_their_words_as_tags(owner):
     image = make_image(owner, "draft", files=True, filename="sea.jpg", text="a boat")
     review.edit(image=image, reviewer=owner, text='Masts < 3 & a "boat".')
-    packed, annotations = opened(written("cvat", owner))
+    packed, annotations = opened(exported(owner, "cvat"))
     assert annotations.findtext("version") == "1.1"
     assert annotations.findtext("meta/task/size") == "1"
     assert annotations.findtext("meta/task/labels/label/name") == "caption"
@@ -171,7 +167,7 @@ def test_it_packs_pictures_with_their_words_as_tags(owner):
 def test_it_marks_drafts_as_made_by_a_machine_and_leaves_wordless_pictures_without_a_tag(owner):
     make_image(owner, "draft", files=True, text="a boat")
     make_image(owner, files=True)
-    _, annotations = opened(written("cvat", owner))
+    _, annotations = opened(exported(owner, "cvat"))
     draft, empty = annotations.findall("image")
     assert draft.find("tag").get("source") == "auto"
     assert empty.find("tag") is None
@@ -180,7 +176,7 @@ def test_it_marks_drafts_as_made_by_a_machine_and_leaves_wordless_pictures_witho
 def test_it_packs_others_clean_copies_under_their_names(owner):
     reviewer = make_person("rita", "reviewers")
     image = make_image(owner, "approved", files=True)
-    packed, annotations = opened(written("cvat", reviewer))
+    packed, annotations = opened(exported(reviewer, "cvat"))
     name = f"{owner.pk} olga/{image.sha256}/000001.webp"
     assert annotations.find("image").get("name") == name
     with default_storage.open(media.screen(image)) as screen:
@@ -191,7 +187,7 @@ def test_it_leaves_out_a_picture_whose_file_is_missing(owner):
     lost = make_image(owner, files=True)
     make_image(owner, files=True)
     default_storage.delete(media.original(lost))
-    packed, annotations = opened(written("cvat", owner))
+    packed, annotations = opened(exported(owner, "cvat"))
     assert len(annotations.findall("image")) == 1
     assert annotations.findtext("meta/task/size") == "1"
     assert len(packed.namelist()) == 2
@@ -199,5 +195,5 @@ def test_it_leaves_out_a_picture_whose_file_is_missing(owner):
 
 def test_it_writes_nothing_that_xml_cannot_hold(owner):
     make_image(owner, "approved", files=True, text="a\ufffe boat \U0001f6a4")
-    _, annotations = opened(written("cvat", owner))
+    _, annotations = opened(exported(owner, "cvat"))
     assert annotations.findtext("image/tag/attribute") == "a boat \U0001f6a4"

@@ -64,7 +64,8 @@ class Exports(DeskView):
         refuse_unknown(request, {"format", *_WHICH})
         refuse_empty(request)
         refuse_repeated(request.query_params)
-        return send(request._request, self.person, self._images(), request.query_params.get("format", ""))
+        format = request.query_params.get("format", "")
+        return send(request._request, self.person, self._images(), format, token=self.token)
 
     def _images(self) -> QuerySet[Image]:
         asked = {name: self.request.query_params[name] for name in _WHICH if name in self.request.query_params}

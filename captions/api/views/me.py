@@ -30,8 +30,7 @@ class Me(DeskView):
     @extend_schema(operation_id="get_me", summary="See who you are and what this server takes", examples=examples.ME)
     def get(self, request: Request) -> Response:
         """Your account, your pictures by state, the model that answers, and the limits of uploads."""
-        token = request.auth if isinstance(request.auth, ApiToken) else None
-        return Response(MeSerializer(_me(self.person, token)).data)
+        return Response(MeSerializer(_me(self.person, self.token)).data)
 
 
 def _me(person: User, token: ApiToken | None) -> dict[str, Any]:

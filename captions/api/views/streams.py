@@ -39,7 +39,7 @@ from captions.api.serializers import JobSerializer
 from captions.api.views.jobs import shown
 from captions.connections import let_go
 from captions.errors import DeskError
-from captions.models import AccountEvent, ApiToken, CaptionJob
+from captions.models import AccountEvent, CaptionJob
 from captions.places import Places
 from captions.streaming import KIND, event_stream
 
@@ -77,8 +77,7 @@ class StreamView(DeskView):
 
     def stream(self, source: _Account | _Job) -> Response:
         """Answer with a stream, once the view is done."""
-        token = self.request.auth if isinstance(self.request.auth, ApiToken) else None
-        heard = _Heard(source, self.person, token.pk if token else None)
+        heard = _Heard(source, self.person, self.token.pk if self.token else None)
         answer = Response()
         answer.heard = heard  # type: ignore[attr-defined]  # taken out again by `streams`
         return answer
