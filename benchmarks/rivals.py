@@ -38,9 +38,9 @@ from worker.engine import blueprint as blueprints
 from worker.engine.errors import EngineError
 from worker.engine.loader import load
 from worker.engine.pictures import LARGEST_SIDE, preprocessing
+from worker.engine.resolving import resolve
 from worker.engine.rules import Rules, Wishes
 from worker.engine.search import decode
-from worker.engine.store import resolve
 from worker.engine.wording import words
 
 NEEDS: Final = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}

@@ -16,7 +16,8 @@ from worker.engine.__main__ import listed, main
 from worker.engine.catalogue import BUNDLED, CATALOGUE
 from worker.engine.contract import Captioner
 from worker.engine.errors import ModelNotFound, ModelNotVerified
-from worker.engine.store import folder_of, pinned, resolve, stored, verified, verify, write_manifest
+from worker.engine.resolving import resolve
+from worker.engine.store import folder_of, pinned, stored, verified, verify, write_manifest
 
 SOURCE, REVISION = "olga/captions", "0a" * 20
 ENTRY = CATALOGUE["vit-gpt2"]

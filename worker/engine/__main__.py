@@ -13,7 +13,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]  # tqdm ships no types
 from worker.engine.catalogue import BUNDLED, CATALOGUE, DEMO
 from worker.engine.errors import EngineError
 from worker.engine.fetch import fetch
-from worker.engine.store import resolve, stored, verified
+from worker.engine.resolving import resolve
+from worker.engine.store import stored, verified
 
 
 def main(arguments: list[str] | None = None) -> int:

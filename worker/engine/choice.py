@@ -11,7 +11,7 @@ from worker.engine import hub
 from worker.engine.catalogue import BUNDLED, CATALOGUE, DEFAULT, DEMO
 from worker.engine.errors import EngineError
 from worker.engine.fetch import Progress, fetch
-from worker.engine.store import resolve
+from worker.engine.resolving import resolve
 
 AUTO: Final = "auto"
 SELECTED: Final = "selected"  # the file in the store that holds a selected model's name

@@ -19,7 +19,8 @@ from worker.engine.contract import Captioner
 from worker.engine.errors import ModelUnsupported
 from worker.engine.families import Family
 from worker.engine.pictures import Preprocessing, preprocessing
-from worker.engine.store import WEIGHTS, Identity, resolve, verified, weights_in
+from worker.engine.resolving import resolve
+from worker.engine.store import WEIGHTS, Identity, verified, weights_in
 from worker.engine.wording import words
 
 if TYPE_CHECKING:
