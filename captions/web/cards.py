@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, Subquery
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -85,6 +88,21 @@ class Card:
     lacks: str = ""
     problem: DeskError | None = field(default=None, compare=False)
     rights: Rights = field(default=Rights())
+
+    @cached_property
+    def id(self) -> SafeString:
+        """The picture's id: a card's template writes it a dozen times."""
+        return SafeString(self.image.pk)
+
+    @cached_property
+    def number(self) -> SafeString:
+        """The picture's number, as it is written."""
+        return SafeString(self.image.number)
+
+    @cached_property
+    def page(self) -> SafeString:
+        """The address of the picture's page."""
+        return SafeString(reverse("image", args=[self.image.pk]))
 
     @property
     def place(self) -> str:
