@@ -14,6 +14,8 @@ from captions.params import ParamsInvalid
 from tests import factories
 from tests.api.conftest import Api, codes
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.mark.parametrize(
     "path",

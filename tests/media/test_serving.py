@@ -14,7 +14,7 @@ from captions.errors import DeskError
 from captions.models import Image
 from tests import factories
 
-pytestmark = pytest.mark.usefixtures("store", "db")
+pytestmark = [pytest.mark.usefixtures("store", "db"), pytest.mark.one_database]
 BIG = bytes(range(256)) * 4000  # 1,024,000 bytes: more than is sent in one piece
 
 

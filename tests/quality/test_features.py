@@ -15,6 +15,8 @@ from hypothesis import strategies as some
 from captions import quality
 from captions.quality import PRIOR, Features, Formula, features
 
+pytestmark = pytest.mark.one_database
+
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDS = Features((-10, 0), (0, math.log(201)), (0, 1), (0, 1), (0, 10))  # type: ignore[arg-type]  # pairs, not numbers
 texts = some.text(max_size=300) | some.lists(some.sampled_from(["a", "dog", "red"]), max_size=300).map(" ".join)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from captions.searching import FIELDS, Ago, Filter, Span, Words, parse, tokens
 
+pytestmark = pytest.mark.one_database
+
 PARTS = st.sampled_from(
     [
         *(f"{name}:" for name in FIELDS),
