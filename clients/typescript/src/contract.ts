@@ -1305,7 +1305,7 @@ export interface components {
             /** @description How many were dealt with and done. */
             readonly done: number;
             /** @description Those that were dealt with and could not be done, and why; in a list of jobs the first 10. */
-            failures: components["schemas"]["BulkFailure"][];
+            readonly failures: components["schemas"]["BulkFailure"][];
             /** Format: date-time */
             finished_at: string | null;
             /** Format: uuid */
