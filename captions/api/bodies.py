@@ -17,6 +17,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils.http import parse_header_parameters
 
+from captions.api.shapes import Shape, of_openai, ours, plain
 from captions.errors import FAILURES, Failure
 
 Message = Mapping[str, Any]
@@ -153,35 +154,21 @@ def _has_nul(scope: Message) -> bool:
     return b"%00" in query or b"\0" in query or b"\\000" in cookie or b"\0" in cookie
 
 
-def _ours(failure: Failure, number: str) -> Any:
-    side = "server_error" if failure.status >= 500 else "client_error"
-    entry = {"code": failure.code, "detail": failure.english, "attr": None}
-    return {"type": side, "errors": [entry], "request_id": number}
-
-
-def _of_openai(failure: Failure, number: str) -> Any:
-    side = "server_error" if failure.status >= 500 else "invalid_request_error"
-    return {"error": {"message": failure.english, "type": side, "param": None, "code": failure.code}}
-
-
-def _plain(failure: Failure, number: str) -> Any:
-    return {"error": failure.english, "code": failure.code, "request_id": number}
-
-
 #: How a refusal looks for programs, by the beginning of the address; pages get words.
-_SHAPES: Final[dict[str, Callable[[Failure, str], Any]]] = {
-    "/api/": _ours,
-    "/v1/": _of_openai,
-    "/models/": _plain,
-    "/label-studio/": _plain,
+_SHAPES: Final[dict[str, Shape]] = {
+    "/api/": ours,
+    "/v1/": of_openai,
+    "/models/": plain,
+    "/label-studio/": plain,
 }
 
 
-async def _refuse(send: Send, failure: Failure, shape: Callable[[Failure, str], Any] | None) -> None:
+async def _refuse(send: Send, failure: Failure, shape: Shape | None) -> None:
     number = str(uuid.uuid4())
     body, kind = failure.english.encode(), b"text/plain; charset=utf-8"
     if shape is not None:
-        body, kind = json.dumps(shape(failure, number)).encode(), b"application/json"
+        told = shape(failure.code, failure.english, failure.status, number)
+        body, kind = json.dumps(told).encode(), b"application/json"
     headers = [
         (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),

@@ -26,6 +26,7 @@ from captions.api.base import DeskView
 from captions.api.bodies import INLINE_BYTES
 from captions.api.failures import Refused, request_number
 from captions.api.json_body import PictureJson
+from captions.api.shapes import plain
 from captions.api.uploads import fetched
 from captions.api.waiting import LONGEST_SECONDS, Wait
 from captions.errors import FAILURES, DeskError
@@ -130,9 +131,9 @@ class CompatibleView(DeskView):
         return Response(body, status or failure.status)
 
 
-def plain_refusal(code: str, words: str, image: Image | None) -> dict[str, Any]:
+def plain_refusal(code: str, words: str, status: int, image: Image | None) -> dict[str, Any]:
     """Give {"error": words} with our code and the request's number beside it; a picture taken in is named."""
-    body = {"error": words, "code": code, "request_id": request_number()}
+    body = plain(code, words, status, request_number())
     return body if image is None else {**body, "image": str(image.pk)}
 
 

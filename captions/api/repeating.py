@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from captions import idempotency
 from captions.api.failures import request_number
+from captions.api.shapes import ours
 from captions.errors import FAILURES
 from captions.models import ApiToken, KeptAnswer
 
@@ -118,8 +119,8 @@ def _keep(slot: idempotency.Slot, status: int, headers: Mapping[str, str], body:
 
 
 def _refusal(code: str) -> bytes:
-    entry = {"code": code, "detail": FAILURES[code].words, "attr": None}
-    return json.dumps({"type": "client_error", "errors": [entry], "request_id": request_number()}).encode()
+    failure = FAILURES[code]
+    return json.dumps(ours(code, failure.words, failure.status, request_number())).encode()
 
 
 def fingerprint(request: Request) -> str:

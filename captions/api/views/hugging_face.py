@@ -29,7 +29,7 @@ class HuggingFaceView(CompatibleView):
 
     def refusal(self, code: str, words: str, attr: str | None, status: int, image: Image | None) -> dict[str, Any]:
         """Give {"error": words}, with our code and the request's number beside it."""
-        return plain_refusal(code, words, image)
+        return plain_refusal(code, words, status, image)
 
     def answer(self, response: Response, image: Image, captions: list[Caption]) -> None:
         """Give [{"generated_text": "…"}], one entry per draft that was asked for."""

@@ -43,7 +43,7 @@ class LabelStudioView(CompatibleView):
 
     def refusal(self, code: str, words: str, attr: str | None, status: int, image: Image | None) -> dict[str, Any]:
         """Give {"error": words}, with our code and the request's number beside it."""
-        return plain_refusal(code, words, image)
+        return plain_refusal(code, words, status, image)
 
     def answer(self, response: Response, image: Image, captions: list[Caption]) -> None:
         """Have no words of one picture to give: `Predict` answers for several."""

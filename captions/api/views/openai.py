@@ -24,6 +24,8 @@ from captions.api.compatible import (
     refuse_others,
     take_json,
 )
+from captions.api.failures import request_number
+from captions.api.shapes import of_openai
 from captions.api.uploads import read_model
 from captions.errors import DeskError
 from captions.models import Caption, Image
@@ -31,7 +33,6 @@ from captions.params import KNOB, ParamsInvalid, Value, parse
 
 #: Their name of a parameter by ours, for refusals.
 _THEIRS: Final = {"max_length": "max_tokens", "num_captions": "n"}
-_TYPES: Final = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 class OpenAIView(CompatibleView):
@@ -39,11 +40,10 @@ class OpenAIView(CompatibleView):
 
     def refusal(self, code: str, words: str, attr: str | None, status: int, image: Image | None) -> dict[str, Any]:
         """Give {"error": {"message", "type", "param", "code"}}; a picture that was taken in is named beside it."""
-        kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        error = {"message": words, "type": kind, "param": attr, "code": code}
+        body = of_openai(code, words, status, request_number(), attr=attr)
         if image is not None:
-            error["image"] = str(image.pk)
-        return {"error": error}
+            body["error"]["image"] = str(image.pk)
+        return body
 
     def answer(self, response: Response, image: Image, captions: list[Caption]) -> None:
         """Most of these views have no words to give."""
