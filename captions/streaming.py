@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.http import StreamingHttpResponse
+
+from captions.connections import let_go
 
 KIND: Final = "text/event-stream"
 
 
 def event_stream(lines: AsyncIterator[str]) -> StreamingHttpResponse:
-    """Give the answer that sends `lines` as they come."""
+    """Give the answer that sends `lines` as they come. It holds neither a thread nor a connection to the database."""
     response = StreamingHttpResponse(_without_thread(lines), content_type=KIND)
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy that collects the answer would hold every event back
@@ -20,7 +22,10 @@ def event_stream(lines: AsyncIterator[str]) -> StreamingHttpResponse:
 
 
 async def _without_thread(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    _give_thread_back()  # not before the first line: middleware still runs in it after the view
+    # Not before the first line: middleware still runs in the thread after the view, and may ask the database once more.
+    # A connection that ends with its thread is never given back: ten open pages would use up the pool.
+    await sync_to_async(let_go)()
+    _give_thread_back()
     async for line in lines:
         yield line
 

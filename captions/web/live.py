@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
-from asgiref.sync import sync_to_async
-from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from captions import events
@@ -28,9 +26,6 @@ _listening: Final = Places(50)
 async def stream(request: HttpRequest) -> HttpResponseBase:
     """Stream what happens to the person's pictures; the data of each event is JSON (see captions.events)."""
     user = await request.auser()
-    # Reading the session opened a connection to the database. The stream needs none, and would else hold it for
-    # minutes: a handful of open pages would starve the whole site.
-    await sync_to_async(connections.close_all)()
     if not user.is_authenticated:
         return HttpResponse("Log in first.\n", status=403, content_type="text/plain")
     if _listening.are_full(user.pk):

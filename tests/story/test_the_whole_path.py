@@ -64,25 +64,8 @@ class Listener:
         self._client.close()
 
 
-def log_in(running: Desk, username: str) -> str:
-    """Log in by the page as a browser does, and give the session cookie."""
-    with running.client() as client:
-        client.get("/accounts/login/")
-        answer = client.post(
-            "/accounts/login/",
-            data={
-                "login": username,
-                "password": "correct-horse-battery",
-                "csrfmiddlewaretoken": client.cookies["csrftoken"],
-            },
-            headers={"Referer": running.url},
-        )
-        assert answer.status_code == 302, answer.text[:500]
-        return client.cookies["sessionid"]
-
-
 def test_it_captions_an_upload_and_tells_the_page(running, token):
-    listener = Listener(running, log_in(running, "olga"))
+    listener = Listener(running, running.log_in("olga"))
     assert listener.connected.wait(20)
     data, words = scene(20_001)
     with running.client(token) as client:

@@ -234,7 +234,6 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
         heard: _Heard | None = getattr(response, "heard", None)
         if heard is None:
             return response
-        await sync_to_async(let_go)()
         stream = event_stream(_stream(heard))
         for name, value in response.headers.items():
             if name.lower() not in {"content-type", "content-length", "cache-control"}:
