@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.http import StreamingHttpResponse
 
 from captions.connections import let_go
+from captions.places import Places
 
 KIND: Final = "text/event-stream"
 
@@ -19,6 +21,19 @@ def event_stream(lines: AsyncIterator[str]) -> StreamingHttpResponse:
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy that collects the answer would hold every event back
     return response
+
+
+async def in_a_place(
+    lines: AsyncGenerator[str, None], *, places: Places, person_id: int, retry_ms: int
+) -> AsyncIterator[str]:
+    """Say after how many milliseconds to come back, then send `lines` while the person has a place; end without one."""
+    yield f"retry: {retry_ms}\n\n"
+    # Taken here and not in the view: a stream that is never read to this point would never give its place back.
+    with places.one(person_id) as has_place:
+        if has_place:
+            async with aclosing(lines):
+                async for line in lines:
+                    yield line
 
 
 async def _without_thread(lines: AsyncIterator[str]) -> AsyncIterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from captions import events
 from captions.places import Places
-from captions.streaming import event_stream
+from captions.streaming import event_stream, in_a_place
 
 # A stream ends after this long and the browser comes back by itself, so that whoever was logged out or switched off in
 # the meantime is heard no longer than that.
@@ -34,18 +34,17 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     return event_stream(_lines(user.pk))
 
 
-async def _lines(owner_id: int) -> AsyncIterator[str]:
-    yield f"retry: {RETRY_MS}\n\n"
-    # Taken here and not in the view: a stream that is never read to this point would never give its place back.
-    with _listening.one(owner_id) as has_place:
-        if not has_place:
-            return
-        end = asyncio.get_running_loop().time() + LONGEST_SECONDS
-        async with aclosing(events.subscribe(owner_id)) as heard:
-            async for event in heard:
-                if event["kind"] == "beat":
-                    yield ": beat\n\n"  # noticed by proxies and by a reader that has gone, shown to nobody
-                else:
-                    yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
-                if asyncio.get_running_loop().time() > end:
-                    return
+def _lines(owner_id: int) -> AsyncIterator[str]:
+    return in_a_place(_told(owner_id), places=_listening, person_id=owner_id, retry_ms=RETRY_MS)
+
+
+async def _told(owner_id: int) -> AsyncGenerator[str, None]:
+    end = asyncio.get_running_loop().time() + LONGEST_SECONDS
+    async with aclosing(events.subscribe(owner_id)) as heard:
+        async for event in heard:
+            if event["kind"] == "beat":
+                yield ": beat\n\n"  # noticed by proxies and by a reader that has gone, shown to nobody
+            else:
+                yield f"event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
+            if asyncio.get_running_loop().time() > end:
+                return

@@ -41,7 +41,7 @@ from captions.connections import let_go
 from captions.errors import DeskError
 from captions.models import AccountEvent, CaptionJob
 from captions.places import Places
-from captions.streaming import KIND, event_stream
+from captions.streaming import KIND, event_stream, in_a_place
 
 STREAM_SECONDS: Final = 300.0
 #: How often rows are read although nothing was heard: the broker may be off, and it never says all.
@@ -243,14 +243,8 @@ def streams(view: Callable[..., HttpResponseBase]) -> Callable[..., Coroutine[An
     return answer
 
 
-async def _stream(heard: _Heard) -> AsyncIterator[str]:
-    yield f"retry: {RETRY_MS}\n\n"
-    # Taken here and not in the view: a stream that is never read to this point would never give its place back.
-    with _listening.one(heard.listener.pk or 0) as has_place:
-        if has_place:
-            async with aclosing(_told(heard)) as told:
-                async for line in told:
-                    yield line
+def _stream(heard: _Heard) -> AsyncIterator[str]:
+    return in_a_place(_told(heard), places=_listening, person_id=heard.listener.pk or 0, retry_ms=RETRY_MS)
 
 
 async def _told(heard: _Heard) -> AsyncGenerator[str, None]:
